@@ -1,0 +1,81 @@
+"""The site as one application: FastAPI and Django together, for ASGI and for WSGI servers."""
+
+import functools
+
+import django
+
+from . import settings
+from .boundary import Boundary
+from .discovery import discover
+from .dispatch import Dispatcher, ServedAPI
+from .factory import apply_settings, with_cors
+from .gateway import WSGIGateway
+from .handlers import make_django_handler
+from .lifespan import Lifespan, SiteLifespan
+from .registry import APIRegistry, get_registry
+from .types import Receive, Scope, Send, WSGIApplication
+
+
+class SiteApplication:
+    """The ASGI application that serves a project's APIs and its Django site.
+
+    Args:
+        registry: The project's APIs, complete.
+    """
+
+    def __init__(self, registry: APIRegistry) -> None:
+        get_django = functools.cache(make_django_handler)
+        if settings.DJANGO_FALLBACK.get():
+            get_django()
+        registered = registry.all()
+        lifespans = [Lifespan(one.api) for one in registered]
+        root_path = settings.ROOT_PATH.get()
+        self._lifespan = SiteLifespan(lifespans)
+        self._serve = Boundary(
+            Dispatcher(
+                [
+                    ServedAPI(with_cors(one.api), one.api.routes, one.prefix, root_path, lifespan.state)
+                    for one, lifespan in zip(registered, lifespans, strict=True)
+                ],
+                get_django,
+            )
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection.
+
+        Raises:
+            ValueError: The type of the scope is none that ASGI 3 defines.
+        """
+        kind = scope["type"]
+        if kind == "lifespan":
+            await self._lifespan.serve(receive, send)
+        elif kind in ("http", "websocket"):
+            await self._lifespan.ensure_started()
+            await self._serve(scope, receive, send)
+        else:
+            raise ValueError(f"Unknown ASGI scope type {kind!r}.")
+
+
+def get_asgi_application() -> SiteApplication:
+    """Set Django up, find the API modules and return a new ASGI application for the site.
+
+    Settings that shape the application (title to autodiscovery, docs) are read now.
+
+    Raises:
+        ConfigurationError: A setting is wrong.
+    """
+    django.setup(set_prefix=False)
+    registry = get_registry()
+    discover(registry)
+    apply_settings(registry)
+    return SiteApplication(registry)
+
+
+def get_wsgi_application() -> WSGIApplication:
+    """Return a new WSGI application for the site: the ASGI one behind a gateway.
+
+    Raises:
+        ConfigurationError: A setting is wrong.
+    """
+    return WSGIGateway(get_asgi_application())

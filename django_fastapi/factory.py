@@ -1,0 +1,79 @@
+"""From the settings to FastAPI applications."""
+
+from django.utils.module_loading import import_string
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from . import settings
+from .exceptions import ConfigurationError
+from .openapi import install_docs
+from .registry import APIRegistry
+from .types import ASGIApp
+
+WILDCARD = "*"
+
+
+def make_default_api() -> FastAPI:
+    """Return the FastAPI application that `FASTAPI_API` names, or else a new one.
+
+    Raises:
+        ConfigurationError: `FASTAPI_API` cannot be imported or is not a FastAPI application.
+    """
+    path = settings.API.get()
+    if path is None:
+        return FastAPI(title=settings.TITLE.get(), version=settings.VERSION.get())
+    try:
+        api = import_string(path)
+    except ImportError as error:
+        raise ConfigurationError(f"FASTAPI_API = {path!r} cannot be imported: {error}") from error
+    if not isinstance(api, FastAPI):
+        raise ConfigurationError(f"FASTAPI_API = {path!r} is not a FastAPI application but {api!r}.")
+    return api
+
+
+def apply_settings(registry: APIRegistry) -> None:
+    """Bring the applications into line with the settings of this moment.
+
+    Title, version and the docs' URLs are for the application that was made from the settings; an application of the
+    project's own keeps its own. Who may see the docs holds for all.
+
+    Args:
+        registry: The applications.
+
+    Raises:
+        ConfigurationError: A setting is wrong.
+    """
+    default = registry.get_default()
+    if registry.is_default_made and settings.API.get() is None:
+        default.title = settings.TITLE.get()
+        default.version = settings.VERSION.get()
+        default.docs_url = settings.DOCS_URL.get()
+        default.redoc_url = settings.REDOC_URL.get()
+        default.openapi_url = settings.OPENAPI_URL.get()
+        default.openapi_schema = None
+    if root_path := settings.ROOT_PATH.get():
+        default.root_path = root_path
+    for registered in registry.all():
+        install_docs(registered.api, settings.DOCS_ACCESS.get())
+
+
+def with_cors(app: ASGIApp) -> ASGIApp:
+    """Return `app` inside the CORS rules of the settings, or `app` itself if `FASTAPI_CORS_ENABLED` is off.
+
+    It stands outside the application's own middleware, so that errors carry the headers too. With the wildcard among
+    the origins no answer allows credentials: Starlette would then return any origin as an allowed one, and every site
+    could read with the user's cookies (Fetch standard, section 3.3.5).
+
+    Raises:
+        ConfigurationError: A setting is wrong.
+    """
+    if not settings.CORS_ENABLED.get():
+        return app
+    origins = settings.CORS_ALLOW_ORIGINS.get()
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_credentials=settings.CORS_ALLOW_CREDENTIALS.get() and WILDCARD not in origins,
+        allow_methods=settings.CORS_ALLOW_METHODS.get(),
+        allow_headers=settings.CORS_ALLOW_HEADERS.get(),
+    )

@@ -1,0 +1,198 @@
+"""The way from a WSGI server to an ASGI application: a2wsgi, and what has to surround it.
+
+a2wsgi turns one WSGI call into one ASGI call. Around it stand an event loop that is made after the server has forked,
+the application's lifespan on that loop, and a guard for requests that would hang or break it. The rules are those of
+PEP 3333 and RFC 9112.
+"""
+
+import asyncio
+import atexit
+import os
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Self, TypeVar, cast
+
+from a2wsgi import ASGIMiddleware
+
+from .environ import normalize
+from .exceptions import BadRequest, IncompleteResponse, LifespanFailed
+from .lifespan import Lifespan
+from .types import ASGIApp, Message, Receive, Scope, Send, StartResponse, WSGIEnvironment
+
+T = TypeVar("T")
+
+_SHUTDOWN_SECONDS = 10.0
+_CALL = "django_fastapi.call"
+
+
+class WSGIGateway:
+    """Serve an ASGI application to a WSGI server.
+
+    The event loop, its thread and the application's lifespan begin with the first request of each process, so that a
+    server may load the application and fork afterwards. They end with the process.
+
+    Args:
+        app: The ASGI application.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self._runtime: _Runtime | None = None
+        self._lock = threading.Lock()
+        os.register_at_fork(after_in_child=self._forget_parent)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
+        """Serve one request, as PEP 3333 has it."""
+        try:
+            normalize(environ)
+        except BadRequest as problem:
+            return _refusal(problem, start_response)
+        return _Response(self._get_runtime(), environ, start_response)
+
+    def _get_runtime(self) -> "_Runtime":
+        runtime = self._runtime
+        if runtime is None:
+            with self._lock:
+                runtime = self._runtime
+                if runtime is None:
+                    runtime = self._runtime = _Runtime.start(self.app)
+        return runtime
+
+    def _forget_parent(self) -> None:
+        # The loop's thread did not come along, and the lock may have been held by a thread that did not either.
+        self._runtime = None
+        self._lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class _Runtime:
+    """What one process runs requests with."""
+
+    pid: int
+    loop: asyncio.AbstractEventLoop
+    middleware: ASGIMiddleware
+    lifespan: Lifespan
+
+    @classmethod
+    def start(cls, app: ASGIApp) -> Self:
+        loop = asyncio.new_event_loop()
+        threading.Thread(target=loop.run_forever, name="django_fastapi-loop", daemon=True).start()
+        runtime = cls(os.getpid(), loop, ASGIMiddleware(cast("Any", _Tracked(app)), loop=loop), Lifespan(app))
+        try:
+            runtime.run(runtime.lifespan.startup())
+        except LifespanFailed:
+            loop.call_soon_threadsafe(loop.stop)
+            raise
+        atexit.register(runtime.stop)
+        return runtime
+
+    def run(self, coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(timeout)
+
+    def stop(self) -> None:
+        if os.getpid() != self.pid:
+            return  # a forked child inherits the registration with atexit, but not the loop's thread
+        with suppress(TimeoutError):
+            self.run(self.lifespan.shutdown(), _SHUTDOWN_SECONDS)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+
+
+class _Call:
+    """The running ASGI call of one request: what is needed to end it from the server's thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.task: asyncio.Task[Any] | None = None
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """End the call; to be used from the server's thread."""
+        self._loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        self.is_cancelled = True
+        if self.task is not None:
+            self.task.cancel()
+
+
+class _Tracked:
+    """The application as a2wsgi calls it: its task can be cancelled, and it always ends with a whole answer.
+
+    a2wsgi waits for ever for an application that ends without an answer, or is cancelled by somebody else.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call: _Call = scope["wsgi_environ"].pop(_CALL)
+        if call.is_cancelled:
+            return
+        call.task = asyncio.current_task()
+        is_complete = False
+
+        async def tracked_send(message: Message) -> None:
+            nonlocal is_complete
+            is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, tracked_send)
+        except asyncio.CancelledError:
+            if call.is_cancelled or is_complete:
+                raise
+            raise IncompleteResponse("The task of this request was cancelled before its answer was sent.") from None
+        if not is_complete:
+            raise IncompleteResponse("The application ended before its answer was sent.")
+
+
+class _Response:
+    """The body iterator that the server is given; `close` ends a call whose answer nobody reads any more."""
+
+    def __init__(self, runtime: _Runtime, environ: WSGIEnvironment, start_response: StartResponse) -> None:
+        self._call = _Call(runtime.loop)
+        environ[_CALL] = self._call
+        self._start_response = start_response
+        self._is_started = False
+        self._is_finished = False
+        chunks = runtime.middleware(cast("Any", environ), cast("Any", self._start))
+        self._chunks = cast("Iterator[bytes]", chunks)
+
+    def _start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        self._is_started = True
+        return self._start_response(status, headers, exc_info)
+
+    def __iter__(self) -> "_Response":
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._chunks)
+        except StopIteration:
+            self._is_finished = True
+            raise
+        except BadRequest as problem:
+            # Found while the application was reading the body.
+            self.close()
+            if self._is_started:
+                raise
+            self._is_started = True
+            self._chunks = _refusal(problem, self._start_response)
+            return next(self._chunks)
+
+    def close(self) -> None:
+        """End the call if it still runs."""
+        if not self._is_finished:
+            self._is_finished = True
+            self._call.cancel()
+        cast("Any", self._chunks).close()
+
+
+def _refusal(problem: BadRequest, start_response: StartResponse) -> Iterator[bytes]:
+    # Without a Content-Length wsgiref closes the connection; the unread body would be taken for the next request.
+    status = HTTPStatus(problem.status)
+    start_response(f"{status.value} {status.phrase}", [("Content-Type", "text/plain; charset=utf-8")])
+    yield str(problem).encode()

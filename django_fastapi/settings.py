@@ -1,0 +1,112 @@
+"""The `FASTAPI_*` settings: names, defaults, what a right value is, and how to read one."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar, cast
+
+from django.conf import settings as django_settings
+
+from .exceptions import ConfigurationError
+
+T = TypeVar("T")
+
+DOCS_PUBLIC = "public"
+DOCS_STAFF = "staff"
+DOCS_OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting(Generic[T]):
+    """One optional setting of the project.
+
+    Args:
+        name: The name in the project's settings module.
+        default: The value when the project does not set it.
+        expected: What a right value is, in words for the person who has to correct it.
+        accepts: Whether a value is right.
+    """
+
+    name: str
+    default: T
+    expected: str
+    accepts: Callable[[object], bool]
+
+    def get(self) -> T:
+        """Return the project's value, or the default.
+
+        Raises:
+            ConfigurationError: The value is wrong.
+        """
+        value: object = getattr(django_settings, self.name, self.default)
+        if not self.accepts(value):
+            raise ConfigurationError(self.complaint(value))
+        return cast("T", value)
+
+    def complaint(self, value: object) -> str:
+        """Return the sentence that says why `value` is wrong."""
+        return f"{self.name} must be {self.expected}, not {value!r}."
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_list_of_text(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+
+
+def _is_dotted_path(value: object) -> bool:
+    return value is None or (isinstance(value, str) and "." in value and all(map(str.isidentifier, value.split("."))))
+
+
+def _is_list_of_module_names(value: object) -> bool:
+    return _is_list_of_text(value) and all(
+        all(map(str.isidentifier, name.split("."))) for name in cast("Sequence[str]", value)
+    )
+
+
+def _is_root_path(value: object) -> bool:
+    return isinstance(value, str) and (value == "" or (value.startswith("/") and not value.endswith("/")))
+
+
+def _is_url_path(value: object) -> bool:
+    return value is None or (isinstance(value, str) and value.startswith("/") and len(value) > 1)
+
+
+def _is_docs_access(value: object) -> bool:
+    return value in (DOCS_PUBLIC, DOCS_STAFF, DOCS_OFF)
+
+
+_URL_PATH = 'a path that begins with "/", or None to leave the page out'
+_WORDS = "a list or tuple of strings"
+
+API: Setting[str | None] = Setting(
+    "FASTAPI_API", None, 'the dotted path of a FastAPI instance, such as "project.api.app", or None', _is_dotted_path
+)
+TITLE = Setting("FASTAPI_TITLE", "Django FastAPI", "a string", _is_text)
+VERSION = Setting("FASTAPI_VERSION", "unknown", "a string", _is_text)
+ROOT_PATH = Setting(
+    "FASTAPI_ROOT_PATH", "", 'empty, or a path that begins with "/" and does not end with one', _is_root_path
+)
+CORS_ENABLED = Setting("FASTAPI_CORS_ENABLED", default=False, expected="True or False", accepts=_is_bool)
+CORS_ALLOW_ORIGINS: Setting[Sequence[str]] = Setting("FASTAPI_CORS_ALLOW_ORIGINS", ["*"], _WORDS, _is_list_of_text)
+CORS_ALLOW_CREDENTIALS = Setting(
+    "FASTAPI_CORS_ALLOW_CREDENTIALS", default=True, expected="True or False", accepts=_is_bool
+)
+CORS_ALLOW_METHODS: Setting[Sequence[str]] = Setting("FASTAPI_CORS_ALLOW_METHODS", ["*"], _WORDS, _is_list_of_text)
+CORS_ALLOW_HEADERS: Setting[Sequence[str]] = Setting("FASTAPI_CORS_ALLOW_HEADERS", ["*"], _WORDS, _is_list_of_text)
+AUTODISCOVER = Setting("FASTAPI_AUTODISCOVER", default=True, expected="True or False", accepts=_is_bool)
+AUTODISCOVER_MODULES: Setting[Sequence[str]] = Setting(
+    "FASTAPI_AUTODISCOVER_MODULES", ["api"], "a list or tuple of module names", _is_list_of_module_names
+)
+DJANGO_FALLBACK = Setting("FASTAPI_DJANGO_FALLBACK", default=True, expected="True or False", accepts=_is_bool)
+DOCS_URL: Setting[str | None] = Setting("FASTAPI_DOCS_URL", "/docs", _URL_PATH, _is_url_path)
+REDOC_URL: Setting[str | None] = Setting("FASTAPI_REDOC_URL", "/redoc", _URL_PATH, _is_url_path)
+OPENAPI_URL: Setting[str | None] = Setting("FASTAPI_OPENAPI_URL", "/openapi.json", _URL_PATH, _is_url_path)
+DOCS_ACCESS = Setting("FASTAPI_DOCS_ACCESS", DOCS_PUBLIC, 'one of "public", "staff" and "off"', _is_docs_access)
+
+ALL_SETTINGS = tuple(value for value in list(globals().values()) if isinstance(value, Setting))

@@ -1,0 +1,5 @@
+"""The WSGI application of the project that `DJANGO_SETTINGS_MODULE` names."""
+
+from .application import get_wsgi_application
+
+application = get_wsgi_application()

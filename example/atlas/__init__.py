@@ -1,0 +1,1 @@
+"""Continents, countries, languages, currencies and cities of the world, from GeoNames."""

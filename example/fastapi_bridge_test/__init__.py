@@ -1,0 +1,1 @@
+"""The example project: its settings and its URLs."""

@@ -1,0 +1,5 @@
+from django.urls import path
+
+from tests.project.probe import views
+
+urlpatterns = [path("other/", views.other)]

@@ -1,0 +1,116 @@
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import FastAPI, Request, UploadFile, WebSocket
+from fastapi.responses import StreamingResponse
+
+from django_fastapi import APIRouter, api, register_api
+
+
+def _note(line: str) -> None:
+    if path := os.environ.get("PROBE_LIFESPAN_LOG"):
+        with Path(path).open("a") as log:
+            log.write(f"{line} {os.getpid()}\n")
+
+
+@asynccontextmanager
+async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, str]]:
+    _note("startup")
+    yield {"greeting": "from the lifespan"}
+    _note("shutdown")
+
+
+router = APIRouter(prefix="/probe", lifespan=lifespan)
+
+
+@router.get("/state")
+async def state(request: Request) -> dict[str, str]:
+    return {"greeting": request.state.greeting}
+
+
+@router.get("/crash")
+def crash() -> None:
+    raise RuntimeError("the sync endpoint broke")
+
+
+@router.get("/async-crash")
+async def async_crash() -> None:
+    raise RuntimeError("the async endpoint broke")
+
+
+@router.get("/shared")
+def shared() -> str:
+    return "FastAPI took GET"
+
+
+@router.get("/only-get")
+def only_get() -> str:
+    return "got"
+
+
+@router.post("/echo")
+async def echo(request: Request) -> dict[str, int | str]:
+    body = await request.body()
+    return {"size": len(body), "sha256": sha256(body).hexdigest()}
+
+
+@router.post("/json")
+def take_json(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+@router.post("/upload")
+def upload(file: UploadFile) -> dict[str, int | str | None]:
+    return {"name": file.filename, "size": file.size, "sha256": sha256(file.file.read()).hexdigest()}
+
+
+@router.get("/stream")
+def stream() -> StreamingResponse:
+    def lines() -> Iterator[str]:
+        for number in range(5):
+            yield f"line {number}\n"
+
+    return StreamingResponse(lines(), media_type="text/plain")
+
+
+@router.get("/endless")
+async def endless() -> StreamingResponse:
+    async def ticks() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"tick\n" * 100
+                await asyncio.sleep(0.01)
+        finally:
+            _note("endless ended")
+
+    return StreamingResponse(ticks(), media_type="text/plain")
+
+
+@router.get("/number/{number:int}")
+def number(number: Annotated[int, "a path convertor of Starlette's"]) -> int:
+    return number
+
+
+@router.websocket("/socket")
+async def socket(websocket: WebSocket) -> None:
+    await websocket.accept()
+    await websocket.send_text(await websocket.receive_text())
+    await websocket.close()
+
+
+api.include_router(router)
+
+second = FastAPI(title="The second API")
+
+
+@second.get("/who")
+def who() -> str:
+    return "second"
+
+
+register_api(second, name="second", prefix="/second")

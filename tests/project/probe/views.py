@@ -1,0 +1,41 @@
+from collections.abc import Iterator
+from hashlib import sha256
+
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.utils.translation import get_language
+from django.views.decorators.csrf import csrf_exempt
+
+
+def stream(_request: HttpRequest) -> StreamingHttpResponse:
+    def lines() -> Iterator[str]:
+        for number in range(5):
+            yield f"line {number}\n"
+
+    return StreamingHttpResponse(lines(), content_type="text/plain")
+
+
+@csrf_exempt
+def upload(request: HttpRequest) -> JsonResponse:
+    file = request.FILES["file"]
+    return JsonResponse({"name": file.name, "size": file.size, "sha256": sha256(file.read()).hexdigest()})
+
+
+def crash(_request: HttpRequest) -> HttpResponse:
+    raise RuntimeError("the Django view broke")
+
+
+def missing(_request: HttpRequest) -> HttpResponse:
+    raise Http404("this view found nothing")
+
+
+@csrf_exempt
+def shared(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(f"Django took {request.method}")
+
+
+def local(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse(get_language())
+
+
+def other(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse("the other URLconf")
