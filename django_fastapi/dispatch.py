@@ -30,7 +30,7 @@ class ServedAPI:
     routes: Sequence[BaseRoute]
     prefix: str = ""
     root_path: str = ""
-    state: Mapping[str, Any] = field(default_factory=dict)
+    state: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def enter(self, scope: Scope) -> Scope | None:
         """Return the scope that the application is called with, or None if the path is not under its prefix."""

@@ -105,8 +105,14 @@ class _Call:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self.task: asyncio.Task[Any] | None = None
+        self._task: asyncio.Task[Any] | None = None
         self.is_cancelled = False
+        self.is_answered = False
+
+    def begin(self) -> bool:
+        """Take the current task for that of the call; return False if the call was cancelled before it began."""
+        self._task = asyncio.current_task()
+        return not self.is_cancelled
 
     def cancel(self) -> None:
         """End the call; to be used from the server's thread."""
@@ -114,8 +120,8 @@ class _Call:
 
     def _cancel(self) -> None:
         self.is_cancelled = True
-        if self.task is not None:
-            self.task.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
 
 class _Tracked:
@@ -129,23 +135,20 @@ class _Tracked:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call: _Call = scope["wsgi_environ"].pop(_CALL)
-        if call.is_cancelled:
+        if not call.begin():
             return
-        call.task = asyncio.current_task()
-        is_complete = False
 
         async def tracked_send(message: Message) -> None:
-            nonlocal is_complete
-            is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+            call.is_answered = message["type"] == "http.response.body" and not message.get("more_body", False)
             await send(message)
 
         try:
             await self._app(scope, receive, tracked_send)
         except asyncio.CancelledError:
-            if call.is_cancelled or is_complete:
+            if call.is_cancelled or call.is_answered:
                 raise
             raise IncompleteResponse("The task of this request was cancelled before its answer was sent.") from None
-        if not is_complete:
+        if not call.is_answered:
             raise IncompleteResponse("The application ended before its answer was sent.")
 
 

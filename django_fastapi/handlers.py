@@ -1,6 +1,6 @@
 """Django's own handler, as the application for what no API serves."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.apps import apps
 from django.conf import settings
@@ -34,7 +34,8 @@ class DjangoHandler(ASGIHandler):
 
 def make_django_handler() -> ASGIApp:
     """Return Django's handler, serving static files as well with `DEBUG`, as `runserver` does."""
-    handler: ASGIApp = DjangoHandler()
+    handler: ASGIHandler = DjangoHandler()
     if settings.DEBUG and settings.STATIC_URL and apps.is_installed("django.contrib.staticfiles"):
-        return ASGIStaticFilesHandler(handler)
-    return handler
+        handler = ASGIStaticFilesHandler(handler)
+    # django-stubs describe the scope as a dict, which it is, and Starlette as a mapping.
+    return cast("ASGIApp", handler)

@@ -1,8 +1,6 @@
 """A Django request over an ASGI scope."""
 
-from collections.abc import MutableMapping
 from io import BytesIO
-from typing import Any
 
 from django.core.handlers.asgi import ASGIRequest
 
@@ -19,8 +17,7 @@ def make_django_request(scope: Scope, body: bytes = b"") -> ASGIRequest:
     Raises:
         UnicodeDecodeError: The scope holds bytes that Django cannot decode.
     """
-    django_scope: MutableMapping[str, Any] = {"method": "GET", **scope}
-    return ASGIRequest(django_scope, BytesIO(body))
+    return ASGIRequest({"method": "GET", **scope}, BytesIO(body))
 
 
 def prefers_json(scope: Scope) -> bool:

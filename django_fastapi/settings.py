@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from django.conf import settings as django_settings
 
@@ -56,7 +56,7 @@ def _is_text(value: object) -> bool:
 
 
 def _is_list_of_text(value: object) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in cast("Sequence[object]", value))
 
 
 def _is_dotted_path(value: object) -> bool:
@@ -109,4 +109,6 @@ REDOC_URL: Setting[str | None] = Setting("FASTAPI_REDOC_URL", "/redoc", _URL_PAT
 OPENAPI_URL: Setting[str | None] = Setting("FASTAPI_OPENAPI_URL", "/openapi.json", _URL_PATH, _is_url_path)
 DOCS_ACCESS = Setting("FASTAPI_DOCS_ACCESS", DOCS_PUBLIC, 'one of "public", "staff" and "off"', _is_docs_access)
 
-ALL_SETTINGS = tuple(value for value in list(globals().values()) if isinstance(value, Setting))
+ALL_SETTINGS: tuple[Setting[Any], ...] = tuple(
+    cast("Any", value) for value in list(globals().values()) if isinstance(value, Setting)
+)

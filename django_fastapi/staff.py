@@ -48,7 +48,8 @@ def _rank(request: Request) -> str:
         connections.close_all()  # this thread ends with its ThreadSensitiveContext
     if not user.is_authenticated:
         return _ANONYMOUS
-    return _STAFF if user.is_active and user.is_staff else _OTHER
+    # A custom user model need not have `is_staff`; then nobody is.
+    return _STAFF if user.is_active and getattr(user, "is_staff", False) else _OTHER
 
 
 def _login_url(request: Request) -> str:

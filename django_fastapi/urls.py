@@ -54,7 +54,7 @@ class APIResolver(URLResolver):
             logger.debug("API routes cannot be reversed: an API module is broken.", exc_info=True)
             return []
         return [
-            URLResolver(RegexPattern(r""), list(_patterns(api)), app_name=api.name, namespace=api.name)  # type: ignore[arg-type]
+            URLResolver(RegexPattern(r""), list(_patterns(api)), app_name=api.name, namespace=api.name)
             for api in registered
         ]
 

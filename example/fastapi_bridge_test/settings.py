@@ -80,7 +80,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Endpoints run on threads of their own, each with its own connection: the test database has to be a file too.
-    DATABASES["default"]["TEST"] = {"NAME": BASE_DIR / "test_db.sqlite3"}
+    DATABASES["default"]["TEST"] = {"NAME": f"{DATABASES['default']['NAME']}-test"}
 elif DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
     import pymysql  # type: ignore[import-untyped]
 

@@ -1,0 +1,7 @@
+"""The settings of the test project for a server in a process of its own."""
+
+import os
+
+from tests.project.settings import *  # noqa: F403
+
+STATIC_ROOT = os.environ.get("PROBE_STATIC_ROOT")

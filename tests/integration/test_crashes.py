@@ -1,0 +1,42 @@
+"""An exception in an endpoint or a view reaches the console once, and the server goes on."""
+
+import pytest
+
+from .marks import served_by
+from .raw import read_answer, request
+from .servers import SERVERS, Running
+
+_CRASHES = {
+    "/probe/crash": "RuntimeError: the sync endpoint broke",
+    "/probe/async-crash": "RuntimeError: the async endpoint broke",
+    "/django/crash/": "RuntimeError: the Django view broke",
+}
+
+
+@served_by(SERVERS)
+@pytest.mark.parametrize("path", _CRASHES)
+def test_the_traceback_is_printed_once(server: Running, path: str) -> None:
+    before = server.console().count(_CRASHES[path])
+    with server.client() as client:
+        assert client.get(path).status_code == 500
+        assert client.get("/probe/state").status_code == 200
+    assert server.console().count(_CRASHES[path]) == before + 1
+
+
+@served_by([server for server in SERVERS if not server.debug])
+@pytest.mark.parametrize("path", _CRASHES)
+def test_nothing_of_the_exception_is_told_without_debug(server: Running, path: str) -> None:
+    with server.client() as client:
+        body = client.get(path).text
+    assert "broke" not in body
+    assert "Traceback" not in body
+
+
+@served_by([server for server in SERVERS if server.keeps_alive])
+@pytest.mark.parametrize("path", _CRASHES)
+def test_the_connection_survives_an_exception(server: Running, path: str) -> None:
+    with server.connect() as connection:
+        connection.sendall(request("GET", path))
+        assert read_answer(connection).status == 500
+        connection.sendall(request("GET", "/probe/state"))
+        assert read_answer(connection).status == 200

@@ -1,0 +1,79 @@
+"""What a WSGI or ASGI server hands on of bodies that are chunked, short or wrong, and of clients that go away."""
+
+import json
+from hashlib import sha256
+
+import pytest
+
+from .marks import served_by
+from .raw import request, send
+from .servers import SERVERS, Running, wait_until
+
+
+def _is_well(server: Running) -> bool:
+    return send(server, request("GET", "/probe/state", "Connection: close")).status == 200
+
+
+def _chunked(body: bytes, size: int) -> bytes:
+    parts = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+
+
+@served_by([server for server in SERVERS if server.takes_chunked])
+def test_a_chunked_body_arrives_whole(server: Running) -> None:
+    body = bytes(range(256)) * 1000
+    head = request("POST", "/probe/echo", "Transfer-Encoding: chunked", "Connection: close")
+    answer = send(server, head + _chunked(body, 4000))
+    assert json.loads(answer.body) == {"size": len(body), "sha256": sha256(body).hexdigest()}
+
+
+@served_by([server for server in SERVERS if server.takes_chunked])
+def test_a_chunked_upload_arrives_whole_in_django(server: Running) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n' + b"a" * 100_000 + b"\r\n--x--\r\n"
+    headers = ("Transfer-Encoding: chunked", "Content-Type: multipart/form-data; boundary=x", "Connection: close")
+    answer = send(server, request("POST", "/django/upload/", *headers) + _chunked(body, 4000))
+    assert json.loads(answer.body) == {"name": "f", "size": 100_000, "sha256": sha256(b"a" * 100_000).hexdigest()}
+
+
+@served_by([server for server in SERVERS if not server.takes_chunked])
+@pytest.mark.parametrize("path", ["/probe/echo", "/django/upload/"])
+def test_a_chunked_body_is_refused_where_its_end_cannot_be_seen(server: Running, path: str) -> None:
+    answer = send(server, request("POST", path, "Transfer-Encoding: chunked") + _chunked(b"abc", 1))
+    assert answer.status == 411
+    assert _is_well(server)
+
+
+@served_by(SERVERS)
+@pytest.mark.parametrize("length", ["abc", "-1", "1_0", "+3", "3, 4", "0x10", "9" * 5000])
+@pytest.mark.parametrize("path", ["/probe/echo", "/django/upload/"])
+def test_a_content_length_that_is_no_number_is_refused(server: Running, path: str, length: str) -> None:
+    answer = send(server, request("POST", path, f"Content-Length: {length}", "Connection: close", body=b"abc"), then_half_close=True)
+    assert 400 <= answer.status < 500
+    assert _is_well(server)
+
+
+@served_by([server for server in SERVERS if server.interface == "wsgi"])
+@pytest.mark.parametrize("path", ["/probe/echo", "/probe/json", "/django/upload/", "/admin/login/"])
+def test_a_body_that_breaks_off_is_refused(server: Running, path: str) -> None:
+    headers = ("Content-Type: multipart/form-data; boundary=x", "Content-Length: 1000", "Connection: close")
+    answer = send(server, request("POST", path, *headers, body=b"abc"), then_half_close=True)
+    assert 400 <= answer.status < 500
+    assert _is_well(server)
+
+
+@served_by(SERVERS)
+def test_a_body_that_breaks_off_leaves_the_server_well(server: Running) -> None:
+    for _ in range(8):
+        with server.connect() as connection:
+            connection.sendall(request("POST", "/probe/echo", "Content-Length: 1000", body=b"abc"))
+    assert _is_well(server)
+
+
+@served_by(SERVERS)
+def test_a_stream_ends_when_its_client_goes(server: Running) -> None:
+    before = server.count_notes("endless ended").total()
+    with server.connect() as connection:
+        connection.sendall(request("GET", "/probe/endless"))
+        assert connection.recv(65536)
+    assert wait_until(lambda: server.count_notes("endless ended").total() == before + 1)
+    assert _is_well(server)
