@@ -56,8 +56,9 @@ format: $(VENV)/.dev ## Format the code and mend what can be mended.
 
 types: $(VENV)/.dev ## Check types with mypy and pyright.
 	$(BIN)/mypy
-	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/pyright --pythonpath $(BIN)/python --verifytypes django_fastapi --ignoreexternal
+	PATH=$(abspath $(BIN)):$$PATH pyright
+	PATH=$(abspath $(BIN)):$$PATH pyright --verifytypes django_fastapi --ignoreexternal >$(VENV)/verifytypes \
+		|| { cat $(VENV)/verifytypes; exit 1; }
 
 # Newer interpreters, with the newest Django they take; one that is not installed is named and passed over.
 matrix: ## Run the tests on Python 3.12 and 3.13 too.

@@ -13,12 +13,12 @@ from .registry import APIRegistry
 class DjangoFastAPIConfig(AppConfig):
     """Configuration of the app "django_fastapi"."""
 
-    name = "django_fastapi"
-    verbose_name = "Django FastAPI"
+    name: str = "django_fastapi"
 
     def __init__(self, app_name: str, app_module: ModuleType | None) -> None:
         super().__init__(app_name, app_module)
-        self.registry = APIRegistry(make_default_api)
+        self.verbose_name = "Django FastAPI"
+        self.registry: APIRegistry = APIRegistry(make_default_api)
 
     def ready(self) -> None:
         """Register the system checks. The API modules wait until something needs the routes."""

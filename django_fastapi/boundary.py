@@ -10,7 +10,7 @@ from django.utils.log import log_response
 from .requests import make_django_request
 from .types import ASGIApp, Message, Receive, Scope, Send
 
-logger = logging.getLogger("django.request")
+_logger = logging.getLogger("django.request")
 
 _INTERNAL_ERROR = int(HTTPStatus.INTERNAL_SERVER_ERROR)
 _WEBSOCKET_INTERNAL_ERROR = 1011  # RFC 6455, section 7.4.1
@@ -86,8 +86,8 @@ def _has_console() -> bool:
 
     Django's default logging writes to the console with `DEBUG` only, and otherwise sends a mail at best.
     """
-    record = logger.makeRecord(logger.name, logging.ERROR, __file__, 0, "", (), None)
-    current: logging.Logger | None = logger
+    record = _logger.makeRecord(_logger.name, logging.ERROR, __file__, 0, "", (), None)
+    current: logging.Logger | None = _logger
     while current is not None:
         for handler in current.handlers:
             if isinstance(handler, logging.StreamHandler) and handler.level <= logging.ERROR and handler.filter(record):
@@ -99,7 +99,7 @@ def _has_console() -> bool:
 def _print_to_console(error: Exception) -> None:
     if logging.lastResort is not None:
         exc_info = (type(error), error, error.__traceback__)
-        record = logger.makeRecord(logger.name, logging.ERROR, __file__, 0, "Internal Server Error", (), exc_info)
+        record = _logger.makeRecord(_logger.name, logging.ERROR, __file__, 0, "Internal Server Error", (), exc_info)
         logging.lastResort.handle(record)
 
 

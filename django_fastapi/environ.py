@@ -11,6 +11,7 @@ from .exceptions import BadRequest, TruncatedBody
 from .types import WSGIEnvironment
 
 _CHUNK: Final = 65536
+_TOO_MANY_DIGITS: Final = 20  # no 64-bit number has them, and int() raises from 4,301 on
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
 
@@ -59,7 +60,7 @@ def _complete_addresses(environ: WSGIEnvironment) -> None:
 
 def _check_body(environ: WSGIEnvironment) -> None:
     length = environ.get("CONTENT_LENGTH") or ""
-    if length and not (length.isascii() and length.isdecimal()):
+    if length and not (length.isascii() and length.isdecimal() and len(length) < _TOO_MANY_DIGITS):
         raise BadRequest("Content-Length is not a number.")
     stream: IO[bytes] = environ["wsgi.input"]
     if environ.get("HTTP_TRANSFER_ENCODING"):

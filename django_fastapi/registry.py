@@ -44,8 +44,8 @@ class APIRegistry:
         self._registered: list[RegisteredAPI] = []
         self._lock = threading.RLock()
         self._is_making = False
-        self.is_discovered = False
-        self.is_default_made = False
+        self.is_discovered: bool = False
+        self.is_default_made: bool = False
 
     def get_default(self) -> FastAPI:
         """Return the default application, made now if there is none yet.

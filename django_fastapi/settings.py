@@ -87,28 +87,32 @@ _WORDS = "a list or tuple of strings"
 API: Setting[str | None] = Setting(
     "FASTAPI_API", None, 'the dotted path of a FastAPI instance, such as "project.api.app", or None', _is_dotted_path
 )
-TITLE = Setting("FASTAPI_TITLE", "Django FastAPI", "a string", _is_text)
-VERSION = Setting("FASTAPI_VERSION", "unknown", "a string", _is_text)
-ROOT_PATH = Setting(
+TITLE: Setting[str] = Setting("FASTAPI_TITLE", "Django FastAPI", "a string", _is_text)
+VERSION: Setting[str] = Setting("FASTAPI_VERSION", "unknown", "a string", _is_text)
+ROOT_PATH: Setting[str] = Setting(
     "FASTAPI_ROOT_PATH", "", 'empty, or a path that begins with "/" and does not end with one', _is_root_path
 )
-CORS_ENABLED = Setting("FASTAPI_CORS_ENABLED", default=False, expected="True or False", accepts=_is_bool)
+CORS_ENABLED: Setting[bool] = Setting("FASTAPI_CORS_ENABLED", default=False, expected="True or False", accepts=_is_bool)
 CORS_ALLOW_ORIGINS: Setting[Sequence[str]] = Setting("FASTAPI_CORS_ALLOW_ORIGINS", ["*"], _WORDS, _is_list_of_text)
-CORS_ALLOW_CREDENTIALS = Setting(
+CORS_ALLOW_CREDENTIALS: Setting[bool] = Setting(
     "FASTAPI_CORS_ALLOW_CREDENTIALS", default=True, expected="True or False", accepts=_is_bool
 )
 CORS_ALLOW_METHODS: Setting[Sequence[str]] = Setting("FASTAPI_CORS_ALLOW_METHODS", ["*"], _WORDS, _is_list_of_text)
 CORS_ALLOW_HEADERS: Setting[Sequence[str]] = Setting("FASTAPI_CORS_ALLOW_HEADERS", ["*"], _WORDS, _is_list_of_text)
-AUTODISCOVER = Setting("FASTAPI_AUTODISCOVER", default=True, expected="True or False", accepts=_is_bool)
+AUTODISCOVER: Setting[bool] = Setting("FASTAPI_AUTODISCOVER", default=True, expected="True or False", accepts=_is_bool)
 AUTODISCOVER_MODULES: Setting[Sequence[str]] = Setting(
     "FASTAPI_AUTODISCOVER_MODULES", ["api"], "a list or tuple of module names", _is_list_of_module_names
 )
-DJANGO_FALLBACK = Setting("FASTAPI_DJANGO_FALLBACK", default=True, expected="True or False", accepts=_is_bool)
+DJANGO_FALLBACK: Setting[bool] = Setting(
+    "FASTAPI_DJANGO_FALLBACK", default=True, expected="True or False", accepts=_is_bool
+)
 DOCS_URL: Setting[str | None] = Setting("FASTAPI_DOCS_URL", "/docs", _URL_PATH, _is_url_path)
 REDOC_URL: Setting[str | None] = Setting("FASTAPI_REDOC_URL", "/redoc", _URL_PATH, _is_url_path)
 OPENAPI_URL: Setting[str | None] = Setting("FASTAPI_OPENAPI_URL", "/openapi.json", _URL_PATH, _is_url_path)
-DOCS_ACCESS = Setting("FASTAPI_DOCS_ACCESS", DOCS_PUBLIC, 'one of "public", "staff" and "off"', _is_docs_access)
+DOCS_ACCESS: Setting[str] = Setting(
+    "FASTAPI_DOCS_ACCESS", DOCS_PUBLIC, 'one of "public", "staff" and "off"', _is_docs_access
+)
 
 ALL_SETTINGS: tuple[Setting[Any], ...] = tuple(
-    cast("Any", value) for value in list(globals().values()) if isinstance(value, Setting)
+    cast("Any", value) for value in list(globals().values()) if type(value) is Setting
 )

@@ -19,7 +19,7 @@ from . import settings
 from .discovery import discover
 from .registry import RegisteredAPI, get_registry
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class APIResolver(URLResolver):
@@ -51,7 +51,7 @@ class APIResolver(URLResolver):
             discover(registry)
             registered = registry.all()
         except Exception:
-            logger.debug("API routes cannot be reversed: an API module is broken.", exc_info=True)
+            _logger.debug("API routes cannot be reversed: an API module is broken.", exc_info=True)
             return []
         return [
             URLResolver(RegexPattern(r""), list(_patterns(api)), app_name=api.name, namespace=api.name)
@@ -69,4 +69,4 @@ def _patterns(registered: RegisteredAPI) -> Iterator[URLPattern]:
             yield URLPattern(pattern, route.endpoint, name=route.name)
 
 
-urlpatterns = [APIResolver()]
+urlpatterns: list[APIResolver] = [APIResolver()]

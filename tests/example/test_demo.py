@@ -22,7 +22,7 @@ def test_the_home_page_links_to_places_that_exist(get: Get) -> None:
     assert page.status_code == 200
     places = re.findall(r'<a href="(/[^"]*)"', page.text)
     assert {"/docs", "/redoc", "/admin/", "/api/atlas/countries", "/permissions"} <= set(places)
-    assert {place: get(place).status_code for place in places} == dict.fromkeys(places, 200)
+    assert {place: get(place, follow_redirects=True).status_code for place in places} == dict.fromkeys(places, 200)
 
 
 @pytest.mark.django_db

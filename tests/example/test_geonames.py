@@ -96,7 +96,7 @@ def test_a_city_of_an_unknown_country_is_left_out_and_reported() -> None:
 
 def test_a_country_of_an_unknown_continent_is_left_out_with_its_cities_and_reported() -> None:
     atlas = atlas_of(country("AA", continentcode="XX"), cities=(city(1, "AA"),))
-    assert atlas.countries == atlas.cities == ()
+    assert (atlas.countries, atlas.cities) == ((), ())
     assert atlas.notes == (
         "1 countries left out, continent unknown: AA",
         "1 cities left out, country unknown: City 1 (AA)",

@@ -52,8 +52,8 @@ def test_known_rows_are_repaired_with_their_links(big_cities: Atlas) -> None:
     load(big_cities)
     before = snapshot(big_cities)
     switzerland = Country.objects.get(pk="CH")
-    switzerland.neighbours.remove("DE")
-    switzerland.neighbours.add("JP")
+    switzerland.neighbours.remove(Country.objects.get(pk="DE"))
+    switzerland.neighbours.add(Country.objects.get(pk="JP"))
     Country.objects.filter(pk="CH").update(name="Helvetia")
     load(big_cities)
     assert Country.objects.get(pk="CH").name == "Switzerland"
@@ -65,7 +65,7 @@ def test_rows_that_the_atlas_does_not_know_stay_with_their_links(big_cities: Atl
     load(big_cities)
     klingon = Language.objects.create(code="tlh")
     nowhere = Country.objects.create(code="XX", iso3="XXX", name="Nowhere", area=1, population=1, continent_id="EU")
-    nowhere.neighbours.add("CH")
+    nowhere.neighbours.add(Country.objects.get(pk="CH"))
     Country.objects.get(pk="CH").languages.add(klingon)
     load(big_cities)
     assert [country.pk for country in nowhere.neighbours.all()] == ["CH"]

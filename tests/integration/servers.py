@@ -40,6 +40,7 @@ class Server:
         takes_chunked: Whether a chunked body reaches the application.
         ends_lifespan: Whether SIGTERM lets the application's lifespan end.
         keeps_alive: Whether it takes another request on the same connection.
+        tells_disconnects: Whether it ends an answer, or a body that breaks off, when the client has gone.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Server:
     takes_chunked: bool = True
     ends_lifespan: bool = True
     keeps_alive: bool = True
+    tells_disconnects: bool = True
 
     @property
     def speaks_websocket(self) -> bool:
@@ -106,22 +108,38 @@ ASGI = "django_fastapi.asgi:application"
 WSGI = "django_fastapi.wsgi:application"
 
 DJANGO_SERVERS = (
-    # SIGTERM ends Python without its exit functions, and the reloader kills its child.
+    # SIGTERM ends Python at once, without its exit functions; the interrupt of a terminal does not.
     Server("runserver", (*RUNSERVER, "--noreload"), "wsgi", takes_chunked=False, ends_lifespan=False),
+    # The reloader's parent kills its child.
     Server("runserver-reload", RUNSERVER, "wsgi", takes_chunked=False, ends_lifespan=False),
+    # daphne neither speaks the lifespan protocol nor cancels what runs on its event loop.
     Server("runserver-daphne", (*RUNSERVER, "--noreload"), environment={"PROBE_DAPHNE": "1"}, ends_lifespan=False),
 )
 ASGI_SERVERS = (
     Server("uvicorn", (*UVICORN, ASGI)),
     Server("uvicorn-production", (*UVICORN, ASGI), debug=False),
     Server("uvicorn-workers", (*UVICORN, "--workers", "2", ASGI), processes=2),
-    Server("uvicorn-channels", (*UVICORN, "tests.project.channels_asgi:application")),
+    # The router knows no lifespan, and uvicorn ends by the signal it was sent, before its event loop is closed.
+    Server("uvicorn-channels", (*UVICORN, "tests.project.channels_asgi:application"), ends_lifespan=False),
     Server("gunicorn-uvicorn", (*GUNICORN, "-k", "uvicorn_worker.UvicornWorker", "-w", "2", ASGI), processes=2),
-    Server("daphne-production", ("python", "-m", "daphne", "-b", HOST, "-p", "{port}", ASGI), debug=False),
+    Server(
+        "daphne-production",
+        ("python", "-m", "daphne", "-b", HOST, "-p", "{port}", ASGI),
+        debug=False,
+        ends_lifespan=False,
+    ),
 )
 WSGI_SERVERS = (
-    Server("uvicorn-wsgi", (*UVICORN, "--interface", "wsgi", WSGI), "wsgi"),
-    Server("gunicorn-sync", (*GUNICORN, "-w", "2", WSGI), "wsgi", processes=2),
+    # It ends by the signal it was sent, without Python's exit functions. It never tells that a client has gone.
+    Server(
+        "uvicorn-wsgi",
+        (*UVICORN, "--interface", "wsgi", WSGI),
+        "wsgi",
+        takes_chunked=False,
+        ends_lifespan=False,
+        tells_disconnects=False,
+    ),
+    Server("gunicorn-sync", (*GUNICORN, "-w", "2", WSGI), "wsgi", processes=2, keeps_alive=False),
     Server("gunicorn-preload", (*GUNICORN, "-k", "gthread", "--threads", "4", "--preload", WSGI), "wsgi"),
     Server("gunicorn-production", (*GUNICORN, "-k", "gthread", "--threads", "4", WSGI), "wsgi", debug=False),
 )

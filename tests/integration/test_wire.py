@@ -1,6 +1,8 @@
 """What a WSGI or ASGI server hands on of bodies that are chunked, short or wrong, and of clients that go away."""
 
+import http.client
 import json
+from contextlib import suppress
 from hashlib import sha256
 
 import pytest
@@ -44,15 +46,16 @@ def test_a_chunked_body_is_refused_where_its_end_cannot_be_seen(server: Running,
 
 
 @served_by(SERVERS)
-@pytest.mark.parametrize("length", ["abc", "-1", "1_0", "+3", "3, 4", "0x10", "9" * 5000])
+@pytest.mark.parametrize("length", ["abc", "-1", "1_0", "+3", "3, 4", "0x10", "9" * 30, "9" * 5000], ids=lambda length: length[:8])
 @pytest.mark.parametrize("path", ["/probe/echo", "/django/upload/"])
 def test_a_content_length_that_is_no_number_is_refused(server: Running, path: str, length: str) -> None:
-    answer = send(server, request("POST", path, f"Content-Length: {length}", "Connection: close", body=b"abc"), then_half_close=True)
-    assert 400 <= answer.status < 500
+    sent = request("POST", path, f"Content-Length: {length}", "Connection: close", body=b"abc")
+    with suppress(http.client.RemoteDisconnected):  # the other way to refuse
+        assert 400 <= send(server, sent, then_half_close=True).status < 500
     assert _is_well(server)
 
 
-@served_by([server for server in SERVERS if server.interface == "wsgi"])
+@served_by([server for server in SERVERS if server.interface == "wsgi" and server.tells_disconnects])
 @pytest.mark.parametrize("path", ["/probe/echo", "/probe/json", "/django/upload/", "/admin/login/"])
 def test_a_body_that_breaks_off_is_refused(server: Running, path: str) -> None:
     headers = ("Content-Type: multipart/form-data; boundary=x", "Content-Length: 1000", "Connection: close")
@@ -69,7 +72,7 @@ def test_a_body_that_breaks_off_leaves_the_server_well(server: Running) -> None:
     assert _is_well(server)
 
 
-@served_by(SERVERS)
+@served_by([server for server in SERVERS if server.tells_disconnects])
 def test_a_stream_ends_when_its_client_goes(server: Running) -> None:
     before = server.count_notes("endless ended").total()
     with server.connect() as connection:
