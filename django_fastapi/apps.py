@@ -17,7 +17,6 @@ class DjangoFastAPIConfig(AppConfig):
 
     def __init__(self, app_name: str, app_module: ModuleType | None) -> None:
         super().__init__(app_name, app_module)
-        self.verbose_name = "Django FastAPI"
         self.registry: APIRegistry = APIRegistry(make_default_api)
 
     def ready(self) -> None:

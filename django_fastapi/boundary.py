@@ -39,9 +39,12 @@ class Boundary:
             await sync_to_async(report, thread_sensitive=False)(error, scope)
             if answer.is_complete:
                 return
-            if answer.is_started:
+            if scope["type"] == "websocket":
+                await _close_websocket(scope, send, is_accepted=answer.is_started)
+            elif answer.is_started:
                 raise
-            await _send_internal_error(scope, send)
+            else:
+                await _send_internal_error(send, "http")
 
 
 class _Answer:
@@ -103,13 +106,14 @@ def _print_to_console(error: Exception) -> None:
         logging.lastResort.handle(record)
 
 
-async def _send_internal_error(scope: Scope, send: Send) -> None:
-    kind = "http"
-    if scope["type"] == "websocket":
-        if "websocket.http.response" not in scope.get("extensions", {}):
-            await send({"type": "websocket.close", "code": _WEBSOCKET_INTERNAL_ERROR})
-            return
-        kind = "websocket.http"
+async def _close_websocket(scope: Scope, send: Send, *, is_accepted: bool) -> None:
+    if not is_accepted and "websocket.http.response" in scope.get("extensions", {}):
+        await _send_internal_error(send, "websocket.http")
+    else:
+        await send({"type": "websocket.close", "code": _WEBSOCKET_INTERNAL_ERROR})
+
+
+async def _send_internal_error(send: Send, kind: str) -> None:
     headers = [(b"content-type", b"text/plain; charset=utf-8")]
     await send({"type": f"{kind}.response.start", "status": _INTERNAL_ERROR, "headers": headers})
     await send({"type": f"{kind}.response.body", "body": b"Internal Server Error"})

@@ -9,11 +9,13 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Self, TypeVar, cast
+from tempfile import SpooledTemporaryFile
+from typing import Any, Self, cast
 
 from a2wsgi import ASGIMiddleware
 
@@ -22,9 +24,6 @@ from .exceptions import BadRequest, IncompleteResponse, LifespanFailed
 from .lifespan import Lifespan
 from .types import ASGIApp, Message, Receive, Scope, Send, StartResponse, WSGIEnvironment
 
-T = TypeVar("T")
-
-_SHUTDOWN_SECONDS = 10.0
 _CALL = "django_fastapi.call"
 
 
@@ -36,21 +35,38 @@ class WSGIGateway:
 
     Args:
         app: The ASGI application.
+        shutdown_seconds: How long the end of the process waits for the application's lifespan to end.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, shutdown_seconds: float = 10.0) -> None:
         self.app = app
+        self.shutdown_seconds = shutdown_seconds
         self._runtime: _Runtime | None = None
         self._lock = threading.Lock()
         os.register_at_fork(after_in_child=self._forget_parent)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
-        """Serve one request, as PEP 3333 has it."""
+        """Serve one request, as PEP 3333 has it.
+
+        Raises:
+            LifespanFailed: The application could not start; the next request tries again.
+        """
         try:
             normalize(environ)
         except BadRequest as problem:
             return _refusal(problem, start_response)
         return _Response(self._get_runtime(), environ, start_response)
+
+    def close(self) -> None:
+        """End the application's lifespan and the event loop; a later request would begin anew.
+
+        Raises:
+            LifespanFailed: The application failed while it ended.
+        """
+        with self._lock:
+            runtime, self._runtime = self._runtime, None
+        if runtime is not None:
+            runtime.stop(self.shutdown_seconds)
 
     def _get_runtime(self) -> "_Runtime":
         runtime = self._runtime
@@ -59,6 +75,7 @@ class WSGIGateway:
                 runtime = self._runtime
                 if runtime is None:
                     runtime = self._runtime = _Runtime.start(self.app)
+                    atexit.register(self.close)
         return runtime
 
     def _forget_parent(self) -> None:
@@ -71,33 +88,40 @@ class WSGIGateway:
 class _Runtime:
     """What one process runs requests with."""
 
-    pid: int
     loop: asyncio.AbstractEventLoop
     middleware: ASGIMiddleware
-    lifespan: Lifespan
+    ending: asyncio.Event
+    ended: Future[None]
 
     @classmethod
     def start(cls, app: ASGIApp) -> Self:
-        loop = asyncio.new_event_loop()
-        threading.Thread(target=loop.run_forever, name="django_fastapi-loop", daemon=True).start()
-        runtime = cls(os.getpid(), loop, ASGIMiddleware(cast("Any", _Tracked(app)), loop=loop), Lifespan(app))
+        begun: Future[Self] = Future()
+        live = cls._live(app, begun)
+        threading.Thread(target=asyncio.run, args=(live,), name="django_fastapi-loop", daemon=True).start()
+        return begun.result()
+
+    @classmethod
+    async def _live(cls, app: ASGIApp, begun: Future[Self]) -> None:
+        lifespan, loop = Lifespan(app), asyncio.get_running_loop()
+        runtime = cls(loop, ASGIMiddleware(cast("Any", _Tracked(app)), loop=loop), asyncio.Event(), Future())
         try:
-            runtime.run(runtime.lifespan.startup())
-        except LifespanFailed:
-            loop.call_soon_threadsafe(loop.stop)
-            raise
-        atexit.register(runtime.stop)
-        return runtime
+            await lifespan.startup()
+        except LifespanFailed as failure:
+            begun.set_exception(failure)
+            return
+        begun.set_result(runtime)
+        await runtime.ending.wait()
+        try:
+            await lifespan.shutdown()
+        except LifespanFailed as failure:
+            runtime.ended.set_exception(failure)
+        else:
+            runtime.ended.set_result(None)
 
-    def run(self, coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(timeout)
-
-    def stop(self) -> None:
-        if os.getpid() != self.pid:
-            return  # a forked child inherits the registration with atexit, but not the loop's thread
+    def stop(self, seconds: float) -> None:
+        self.loop.call_soon_threadsafe(self.ending.set)
         with suppress(TimeoutError):
-            self.run(self.lifespan.shutdown(), _SHUTDOWN_SECONDS)
-        self.loop.call_soon_threadsafe(self.loop.stop)
+            self.ended.result(seconds)
 
 
 class _Call:
@@ -158,6 +182,7 @@ class _Response:
     def __init__(self, runtime: _Runtime, environ: WSGIEnvironment, start_response: StartResponse) -> None:
         self._call = _Call(runtime.loop)
         environ[_CALL] = self._call
+        self._body = environ["wsgi.input"]
         self._start_response = start_response
         self._is_started = False
         self._is_finished = False
@@ -192,6 +217,8 @@ class _Response:
             self._is_finished = True
             self._call.cancel()
         cast("Any", self._chunks).close()
+        if isinstance(self._body, SpooledTemporaryFile):
+            self._body.close()  # normalize() made it
 
 
 def _refusal(problem: BadRequest, start_response: StartResponse) -> Iterator[bytes]:

@@ -52,7 +52,14 @@ def test_the_examples_in_the_docstrings_are_true() -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(42.50729, "42.50729"), (-0.1, "-0.10000"), (180.0, "180.00000"), (0.00001, "0.00001"), (90, "90.00000")],
+    [
+        (42.50729, "42.50729"),
+        (1.000005, "1.00000"),
+        (-0.1, "-0.10000"),
+        (180.0, "180.00000"),
+        (0.00001, "0.00001"),
+        (90, "90.00000"),
+    ],
 )
 def test_degrees_are_exact_decimals(value: float, expected: str) -> None:
     assert str(degrees(value)) == expected

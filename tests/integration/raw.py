@@ -1,9 +1,10 @@
 """HTTP/1.1 over a plain socket, for what no client library would send."""
 
 import http.client
+import select
 import socket
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from .servers import Running
@@ -48,3 +49,21 @@ def send(server: Running, data: bytes, *, then_half_close: bool = False) -> Answ
         if then_half_close:
             connection.shutdown(socket.SHUT_WR)
         return read_answer(connection)
+
+
+def send_anything(server: Running, data: bytes, *, patience: float = 0.5) -> int | None:
+    """Send bytes that may not be a request, and return the status of the answer, or None if there is none.
+
+    A server may wait for more of what it takes for a beginning; then the connection is half closed.
+    """
+    with server.connect() as connection:
+        with suppress(ConnectionError):  # the answer may have come before the server closed
+            connection.sendall(data)
+        if not select.select([connection], [], [], patience)[0]:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(5)
+        try:
+            return read_answer(connection, data.split(b" ", 1)[0].decode("latin-1")).status
+        except (OSError, http.client.HTTPException):
+            return None

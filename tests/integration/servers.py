@@ -150,6 +150,7 @@ def common_environment(directory: Path) -> dict[str, str]:
     """Return the environment of every process that runs the project on the database in `directory`."""
     return {
         **os.environ,
+        "HOME": str(directory),  # gunicorn keeps a socket there
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "example")]),
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "",

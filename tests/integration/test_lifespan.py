@@ -1,13 +1,17 @@
 """The lifespan runs once in each process, whatever the server."""
 
-import os
 import signal
 from collections import Counter
 
-import pytest
-
 from .marks import served_alone_by
-from .servers import SERVERS, Running, wait_until
+from .servers import GUNICORN, ROOT, SERVERS, WSGI, Running, Server, wait_until
+
+_USED_BEFORE_FORK = Server(
+    "gunicorn-used-before-fork",
+    (*GUNICORN, "-w", "2", "--preload", "-c", str(ROOT / "tests/integration/gunicorn_used.py"), WSGI),
+    "wsgi",
+    processes=3,
+)
 
 
 def _ask_until_all_have_answered(server: Running) -> Counter[int]:
@@ -34,4 +38,15 @@ def test_the_lifespan_ends_when_runserver_is_interrupted(own_server: Running) ->
     started = _ask_until_all_have_answered(own_server)
     own_server.process.send_signal(signal.SIGINT)
     own_server.process.wait(10)
+    assert own_server.count_notes("shutdown") == started
+
+
+@served_alone_by([_USED_BEFORE_FORK])
+def test_a_process_forked_after_use_has_a_lifespan_of_its_own(own_server: Running) -> None:
+    with own_server.client() as client:
+        assert client.get("/permissions").status_code == 200
+    started = _ask_until_all_have_answered(own_server)
+    assert set(started.values()) == {1}
+    assert own_server.process.pid in started
+    assert own_server.terminate() == 0
     assert own_server.count_notes("shutdown") == started

@@ -31,7 +31,9 @@ def test_a_chunked_body_arrives_whole(server: Running) -> None:
 
 @served_by([server for server in SERVERS if server.takes_chunked])
 def test_a_chunked_upload_arrives_whole_in_django(server: Running) -> None:
-    body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n' + b"a" * 100_000 + b"\r\n--x--\r\n"
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n' + b"a" * 100_000 + b"\r\n--x--\r\n"
+    )
     headers = ("Transfer-Encoding: chunked", "Content-Type: multipart/form-data; boundary=x", "Connection: close")
     answer = send(server, request("POST", "/django/upload/", *headers) + _chunked(body, 4000))
     assert json.loads(answer.body) == {"name": "f", "size": 100_000, "sha256": sha256(b"a" * 100_000).hexdigest()}
@@ -46,7 +48,9 @@ def test_a_chunked_body_is_refused_where_its_end_cannot_be_seen(server: Running,
 
 
 @served_by(SERVERS)
-@pytest.mark.parametrize("length", ["abc", "-1", "1_0", "+3", "3, 4", "0x10", "9" * 30, "9" * 5000], ids=lambda length: length[:8])
+@pytest.mark.parametrize(
+    "length", ["abc", "-1", "1_0", "+3", "3, 4", "0x10", "9" * 30, "9" * 5000], ids=lambda length: length[:8]
+)
 @pytest.mark.parametrize("path", ["/probe/echo", "/django/upload/"])
 def test_a_content_length_that_is_no_number_is_refused(server: Running, path: str, length: str) -> None:
     sent = request("POST", path, f"Content-Length: {length}", "Connection: close", body=b"abc")

@@ -16,7 +16,9 @@ def stream(_request: HttpRequest) -> StreamingHttpResponse:
 
 @csrf_exempt
 def upload(request: HttpRequest) -> JsonResponse:
-    file = request.FILES["file"]
+    file = request.FILES.get("file")
+    if file is None:
+        return JsonResponse({"detail": "There is no file."}, status=400)
     return JsonResponse({"name": file.name, "size": file.size, "sha256": sha256(file.read()).hexdigest()})
 
 

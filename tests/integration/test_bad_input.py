@@ -1,0 +1,164 @@
+"""Whatever bytes come, no server answers with a fault of its own, and none of its processes dies."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+
+from .marks import served_by
+from .odd_requests import message, odd_bodies, odd_headers, odd_lines, odd_targets
+from .raw import request, send, send_anything
+from .servers import SERVERS, Running, wait_until
+
+# The code that runs under the reloader is that of the other runserver.
+_TARGETS = [server for server in SERVERS if server.name != "runserver-reload"]
+
+_PATIENCE = 10.0
+_SHORT_PATIENCE = 0.5  # for what the server may take for the beginning of a request
+
+# RFC 9112 has servers answer an unknown transfer coding and version so; `test_limits` shows that they do it alone.
+_NOT_FAULTS = (501, 505)
+
+_fuzz = settings(
+    max_examples=60,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def _processes(server: Running) -> set[int]:
+    """Return the processes that have answered requests, once all of them have."""
+
+    def ask() -> bool:
+        answer = send(server, request("GET", "/probe/state", "Connection: close"))
+        assert answer.status == 200
+        return len(server.count_notes("startup")) >= server.server.processes
+
+    assert wait_until(ask), server.notes()
+    return set(server.count_notes("startup"))
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _assert_no_fault(server: Running, data: bytes, patience: float) -> None:
+    status = send_anything(server, data, patience=patience)
+    assert status is None or status < 500 or status in _NOT_FAULTS
+
+
+def _assert_unharmed(server: Running, before: set[int]) -> None:
+    assert _processes(server) == before
+    assert all(map(_is_alive, before))
+    assert server.process.poll() is None
+
+
+@served_by(_TARGETS)
+def test_odd_targets(server: Running) -> None:
+    before = _processes(server)
+
+    @_fuzz
+    @given(odd_targets)
+    @example(message(b"GET", b"/probe/number/" + b"9" * 5000))
+    @example(message(b"GET", b"/api/atlas/cities/" + b"9" * 5000))
+    @example(message(b"GET", b"/api/atlas/cities/" + b"9" * 30))
+    @example(message(b"GET", b"/api/atlas/countries/%00"))
+    @example(message(b"GET", b"/admin/login/?next=%ff%00"))
+    @example(message(b"GET", b"/admin/\xff?\xff"))
+    @example(message(b"GET", b"/" + b"a" * 100_000))
+    def holds(data: bytes) -> None:
+        _assert_no_fault(server, data, _PATIENCE)
+
+    holds()
+    _assert_unharmed(server, before)
+
+
+@served_by(_TARGETS)
+def test_odd_headers(server: Running) -> None:
+    before = _processes(server)
+
+    @_fuzz
+    @given(odd_headers())
+    @example(message(b"GET", b"/", b"Cookie: sessionid=\xff\x01; csrftoken=\xff\r\n"))
+    @example(message(b"GET", b"/nobody/", b"Accept: \xff;q=\xff\r\n"))
+    @example(message(b"GET", b"/static/admin/css/base.css", b"Range: bytes=\xff\r\nIf-Modified-Since: \xff\r\n"))
+    @example(message(b"GET", b"/static/admin/css/base.css", b"If-Modified-Since: Thu, 01 Jan 99999 00:00:00 GMT\r\n"))
+    @example(message(b"GET", b"/static/admin/css/base.css", b"Range: bytes=" + b"9" * 5000 + b"-\r\n"))
+    @example(message(b"GET", b"/probe/state", host=b"[::1"))
+    @example(message(b"GET", b"/admin/login/", host=b"\xff:\xff"))
+    @example(message(b"GET", b"/probe/state", b"X: " + b"a" * 100_000 + b"\r\n"))
+    def holds(data: bytes) -> None:
+        _assert_no_fault(server, data, _SHORT_PATIENCE)
+
+    holds()
+    _assert_unharmed(server, before)
+
+
+@served_by(_TARGETS)
+def test_odd_bodies(server: Running) -> None:
+    before = _processes(server)
+
+    @_fuzz
+    @given(odd_bodies())
+    def holds(data: bytes) -> None:
+        _assert_no_fault(server, data, _PATIENCE)
+
+    holds()
+    _assert_unharmed(server, before)
+
+
+@served_by(_TARGETS)
+def test_bytes_that_are_hardly_http(server: Running) -> None:
+    before = _processes(server)
+
+    @settings(_fuzz, max_examples=20)
+    @given(odd_lines())
+    @example(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n folded: x\r\n\r\n")
+    @example(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+    @example(b"GET / HTTP/1.1\r\n\r\n")
+    @example(b"GET http:///probe/state HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+    @example(b"OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+    @example(b"CONNECT 127.0.0.1:80 HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+    @example(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    @example(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+    @example(b"POST /probe/echo HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n\r\n")
+    @example(b"POST /probe/echo HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n\r\n0\r\n\r\n")
+    @example(
+        b"POST /probe/echo HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 40 + b"\r\n"
+    )
+    @example(
+        b"POST /probe/echo HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n"
+        b"1\r\na\r\n0\r\n\r\n"
+    )
+    def holds(data: bytes) -> None:
+        _assert_no_fault(server, data, _SHORT_PATIENCE)
+
+    holds()
+    _assert_unharmed(server, before)
+
+
+@served_by(_TARGETS)
+@pytest.mark.parametrize("content_type", ["", "text/plain", "application/octet-stream", "application/json"])
+@pytest.mark.parametrize("body", [b"\xff", b'["\xff"]', b'["\\ud800"]', b"[NaN]", b"[1e400]", b"[" * 5000])
+def test_a_body_that_is_no_json_is_refused(server: Running, content_type: str, body: bytes) -> None:
+    headers = (f"Content-Type: {content_type}", f"Content-Length: {len(body)}", "Connection: close")
+    assert 400 <= send(server, request("POST", "/probe/json", *headers, body=body)).status < 500
+
+
+@served_by(_TARGETS)
+@pytest.mark.parametrize("charset", ["utf-16", "rot13", "idna"])
+@pytest.mark.parametrize("path", ["/", "/admin/login/", "/django/upload/"])
+def test_a_form_in_another_charset_is_refused(server: Running, path: str, charset: str) -> None:
+    headers = (
+        f"Content-Type: application/x-www-form-urlencoded; charset={charset}",
+        "Content-Length: 3",
+        f"Cookie: csrftoken={'a' * 32}",
+        "Connection: close",
+    )
+    assert 400 <= send(server, request("POST", path, *headers, body=b"a=b")).status < 500

@@ -1,0 +1,92 @@
+from collections.abc import Callable
+
+import pytest
+from fastapi import FastAPI
+from pytest_django import Settings
+from starlette.types import ASGIApp, Message
+
+import django_fastapi
+from django_fastapi import get_asgi_application, get_wsgi_application
+from django_fastapi.exceptions import ConfigurationError
+from django_fastapi.gateway import WSGIGateway
+from django_fastapi.registry import APIRegistry
+
+from .conftest import fetch
+
+
+def test_the_modules_that_servers_name_hold_the_applications() -> None:
+    from django_fastapi import asgi, wsgi  # noqa: PLC0415 (they build the site when they are imported)
+
+    assert callable(asgi.application)
+    assert isinstance(wsgi.application, WSGIGateway)
+
+
+def test_every_call_builds_a_new_application_from_the_settings_of_that_moment(
+    registry: APIRegistry, settings: Settings
+) -> None:
+    settings.FASTAPI_DJANGO_FALLBACK = False
+    first = get_asgi_application()
+    settings.FASTAPI_TITLE = "New"
+    second = get_asgi_application()
+    assert first is not second
+    assert fetch(second, "/openapi.json").json()["info"]["title"] == "New"
+    assert registry.get_default().title == "New"
+
+
+def test_a_wrong_setting_stops_it(registry: APIRegistry, settings: Settings) -> None:  # noqa: ARG001
+    settings.FASTAPI_CORS_ENABLED = "yes"
+    with pytest.raises(ConfigurationError, match="FASTAPI_CORS_ENABLED"):
+        get_wsgi_application()
+
+
+def test_a_plain_application_of_the_project_can_be_the_default(
+    build: Callable[[], ASGIApp], registry: APIRegistry, settings: Settings
+) -> None:
+    settings.FASTAPI_DJANGO_FALLBACK = False
+    mine = FastAPI()
+
+    @mine.get("/mine")
+    def route() -> str:
+        return "mine"
+
+    django_fastapi.set_default_api(mine)
+    assert registry.get_default() is mine
+    assert fetch(build(), "/mine").json() == "mine"
+
+
+def test_routes_added_later_are_served(build: Callable[[], ASGIApp], registry: APIRegistry, settings: Settings) -> None:
+    settings.FASTAPI_DJANGO_FALLBACK = False
+    site = build()
+    router = django_fastapi.APIRouter()
+    registry.get_default().include_router(router)
+
+    @router.get("/later")
+    def later() -> str:
+        return "later"
+
+    assert fetch(site, "/later").json() == "later"
+
+
+def test_djangos_handler_is_made_when_the_fallback_is_switched_on_later(
+    build: Callable[[], ASGIApp], settings: Settings, bare_django: Callable[..., None]
+) -> None:
+    bare_django(middleware=("no.such.middleware",))
+    settings.FASTAPI_DJANGO_FALLBACK = False
+    site = build()
+    assert fetch(site, "/").status_code == 404
+    bare_django()
+    settings.FASTAPI_DJANGO_FALLBACK = True
+    assert fetch(site, "/", headers={"Accept": "text/html"}).headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.anyio
+async def test_a_connection_of_an_unknown_kind_is_an_error(build: Callable[[], ASGIApp], settings: Settings) -> None:
+    settings.FASTAPI_DJANGO_FALLBACK = False
+
+    async def receive() -> Message:
+        return {}
+
+    async def send(_message: Message) -> None: ...
+
+    with pytest.raises(ValueError, match="'webtransport'"):
+        await build()({"type": "webtransport"}, receive, send)

@@ -1,0 +1,214 @@
+from collections.abc import Callable
+
+import pytest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import path
+from fastapi import FastAPI
+from pytest_django import Settings
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.testclient import TestClient
+from starlette.types import ASGIApp
+from starlette.websockets import WebSocketDisconnect
+
+from django_fastapi.registry import APIRegistry
+
+from .conftest import fetch
+
+HTML = {"Accept": "text/html,*/*;q=0.8"}
+
+
+def django_page(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(f"Django took {request.method} with {len(request.body)} bytes")
+
+
+def django_404(_request: HttpRequest) -> HttpResponse:
+    raise Http404("nothing here")
+
+
+@pytest.fixture
+def site(build: Callable[[], ASGIApp], registry: APIRegistry, bare_django: Callable[..., None]) -> ASGIApp:
+    bare_django(
+        path("page", django_page),
+        path("both", django_page),
+        path("slash/", django_page),
+        path("v2/page", django_page),
+        path("view-404", django_404),
+        middleware=("django.middleware.common.CommonMiddleware",),
+    )
+    api, v2 = registry.get_default(), FastAPI(title="v2")
+
+    @api.get("/both")
+    @api.get("/only-get")
+    def get_only() -> str:
+        return "FastAPI took GET"
+
+    @api.get("/v2/from-default")
+    def from_default() -> str:
+        return "the default API, under another's prefix"
+
+    @api.get("/number/{number:int}")
+    def number(number: int) -> int:
+        return number
+
+    @v2.get("/who")
+    def who(request: Request) -> list[str]:
+        return [request.scope["root_path"], str(request.url_for("who"))]
+
+    registry.register(v2, "v2", "/v2")
+    return build()
+
+
+def test_a_route_of_the_api_comes_first(site: ASGIApp) -> None:
+    assert fetch(site, "/both").json() == "FastAPI took GET"
+
+
+def test_what_the_api_does_not_match_is_djangos(site: ASGIApp) -> None:
+    assert fetch(site, "/page", "POST", content=b"12345").text == "Django took POST with 5 bytes"
+
+
+def test_a_method_the_api_does_not_know_is_djangos_if_django_resolves_the_path(site: ASGIApp) -> None:
+    assert fetch(site, "/both", "PUT", content=b"123").text == "Django took PUT with 3 bytes"
+
+
+@pytest.mark.parametrize("headers", [{}, HTML])
+def test_else_it_is_405(site: ASGIApp, headers: dict[str, str]) -> None:
+    answer = fetch(site, "/only-get", "DELETE", headers=headers)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+
+
+def test_a_slash_too_many_is_redirected_by_fastapi(site: ASGIApp) -> None:
+    answer = fetch(site, "/only-get/", headers=HTML)
+    assert (answer.status_code, answer.headers["location"]) == (307, "http://testserver/only-get")
+
+
+def test_a_slash_too_few_is_redirected_by_django(site: ASGIApp) -> None:
+    answer = fetch(site, "/slash")
+    assert (answer.status_code, answer.headers["location"]) == (301, "/slash/")
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("application/json", "application/json"),
+        ("*/*", "application/json"),
+        ("text/html,*/*;q=0.8", "text/html; charset=utf-8"),
+        ("text/html;q=0.5,application/json", "application/json"),
+    ],
+)
+def test_an_unknown_path_is_404_in_the_form_the_client_prefers(site: ASGIApp, accept: str, kind: str) -> None:
+    answer = fetch(site, "/unknown", headers={"Accept": accept})
+    assert (answer.status_code, answer.headers["content-type"]) == (404, kind)
+
+
+def test_a_404_of_a_django_view_stays_djangos(site: ASGIApp) -> None:
+    answer = fetch(site, "/view-404", headers={"Accept": "application/json"})
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+
+
+def test_the_404_is_that_of_the_projects_handler(
+    build: Callable[[], ASGIApp], registry: APIRegistry, bare_django: Callable[..., None]
+) -> None:
+    bare_django()
+
+    async def handler(_request: Request, _error: Exception) -> HttpResponse:
+        from starlette.responses import JSONResponse  # noqa: PLC0415
+
+        return JSONResponse({"mine": True}, 404)  # type: ignore[return-value]
+
+    registry.get_default().add_exception_handler(404, handler)  # type: ignore[arg-type]
+    assert fetch(build(), "/unknown").json() == {"mine": True}
+
+
+def test_an_api_under_a_prefix_has_its_own_routes_docs_and_root_path(site: ASGIApp) -> None:
+    assert fetch(site, "/v2/who").json() == ["/v2", "http://testserver/v2/who"]
+    assert fetch(site, "/v2/openapi.json").json()["info"]["title"] == "v2"
+    assert fetch(site, "/who").status_code == 404
+
+
+def test_what_an_api_under_a_prefix_does_not_match_goes_on_to_the_next(site: ASGIApp) -> None:
+    assert fetch(site, "/v2/from-default").json() == "the default API, under another's prefix"
+    assert fetch(site, "/v2/page").text.startswith("Django took GET")
+
+
+def test_a_prefix_ends_at_a_slash(site: ASGIApp) -> None:
+    assert fetch(site, "/v2who").status_code == 404
+    assert fetch(site, "/v20/who").status_code == 404
+
+
+def test_without_the_fallback_django_serves_nothing(site: ASGIApp, settings: Settings) -> None:
+    settings.FASTAPI_DJANGO_FALLBACK = False
+    assert fetch(site, "/page", headers=HTML).json() == {"detail": "Not Found"}
+    assert fetch(site, "/both", "PUT").status_code == 405
+    settings.FASTAPI_DJANGO_FALLBACK = True
+    assert fetch(site, "/page").status_code == 200
+
+
+def test_a_number_too_long_for_python_is_404(site: ASGIApp) -> None:
+    assert fetch(site, "/number/7").json() == 7
+    assert fetch(site, "/number/" + "7" * 5000).status_code == 404
+
+
+def test_the_root_path_of_the_settings_reaches_the_apis_and_not_django(
+    build: Callable[[], ASGIApp], registry: APIRegistry, settings: Settings, bare_django: Callable[..., None]
+) -> None:
+    settings.FASTAPI_ROOT_PATH = "/site"
+    bare_django(path("page", lambda request: HttpResponse(request.path + " " + request.META["SCRIPT_NAME"])))
+    second = FastAPI()
+
+    @registry.get_default().get("/who")
+    @second.get("/who")
+    def who(request: Request) -> str:
+        return str(request.scope["root_path"])
+
+    registry.register(second, "second", "/second")
+    site = build()
+    assert fetch(site, "/page").text == "/page "
+    assert fetch(site, "/who").json() == "/site"
+    # A proxy may cut the root path off, or leave it as the ASGI specification has it.
+    assert fetch(site, "/second/who").json() == fetch(site, "/site/second/who").json() == "/site/second"
+
+
+def test_a_preflight_for_a_route_reaches_the_projects_cors_middleware(
+    build: Callable[[], ASGIApp], registry: APIRegistry, bare_django: Callable[..., None]
+) -> None:
+    bare_django(path("books", django_page), path("page", django_page))
+    api = registry.get_default()
+    api.add_middleware(CORSMiddleware, allow_origins=["https://one.test"], allow_methods=["PUT"])
+
+    @api.put("/books")
+    def put() -> None: ...
+
+    site = build()
+    asking = {"Origin": "https://one.test", "Access-Control-Request-Method": "PUT"}
+    assert fetch(site, "/books", "OPTIONS", headers=asking).headers["access-control-allow-methods"] == "PUT"
+    assert fetch(site, "/page", "OPTIONS", headers=asking).text.startswith("Django took OPTIONS")
+
+
+def test_the_rules_of_an_apis_middleware_do_not_touch_django(
+    build: Callable[[], ASGIApp], registry: APIRegistry, bare_django: Callable[..., None]
+) -> None:
+    bare_django(path("page", django_page))
+    registry.get_default().add_middleware(CORSMiddleware, allow_origins=["*"])
+    answer = fetch(build(), "/page", headers={"Origin": "https://one.test"})
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_a_websocket_reaches_its_route_and_an_unknown_one_is_refused(
+    build: Callable[[], ASGIApp], registry: APIRegistry, bare_django: Callable[..., None]
+) -> None:
+    from starlette.websockets import WebSocket  # noqa: PLC0415
+
+    bare_django()
+
+    @registry.get_default().websocket("/socket")
+    async def echo(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text(await websocket.receive_text())
+
+    with TestClient(build()) as client:
+        with client.websocket_connect("/socket") as session:
+            session.send_text("hello")
+            assert session.receive_text() == "hello"
+        with pytest.raises(WebSocketDisconnect), client.websocket_connect("/nowhere"):
+            pass

@@ -1,0 +1,180 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from fastapi import APIRouter, FastAPI, Request
+from pytest_django import Settings
+from starlette.types import ASGIApp, Message
+
+from django_fastapi.exceptions import LifespanFailed
+from django_fastapi.lifespan import Lifespan, SiteLifespan
+from django_fastapi.registry import APIRegistry
+
+from .conftest import fetch
+
+pytestmark = pytest.mark.anyio
+
+
+def recording(events: list[str], name: str, *, fails: str = "") -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, str]]:
+        if fails == "startup":
+            raise RuntimeError(f"{name} could not start")
+        events.append(f"{name} started")
+        try:
+            yield {"name": name}
+        finally:
+            events.append(f"{name} ended")
+        if fails == "shutdown":
+            raise RuntimeError(f"{name} could not end")
+
+    return FastAPI(lifespan=lifespan)
+
+
+def site(*apps: FastAPI) -> SiteLifespan:
+    return SiteLifespan([Lifespan(app) for app in apps])
+
+
+async def test_state_of_the_startup_is_kept_for_the_requests() -> None:
+    lifespan = Lifespan(recording([], "one"))
+    await lifespan.startup()
+    assert lifespan.is_running
+    assert lifespan.state == {"name": "one"}
+    await lifespan.shutdown()
+    assert not lifespan.is_running
+
+
+async def test_all_start_in_order_and_end_in_reverse() -> None:
+    events: list[str] = []
+    all_of_them = site(recording(events, "a"), recording(events, "b"))
+    await all_of_them.startup()
+    await all_of_them.shutdown()
+    assert events == ["a started", "b started", "b ended", "a ended"]
+
+
+async def test_when_one_cannot_start_those_before_it_end_again() -> None:
+    events: list[str] = []
+    all_of_them = site(recording(events, "a"), recording(events, "b", fails="startup"), recording(events, "c"))
+    with pytest.raises(LifespanFailed, match="b could not start"):
+        await all_of_them.startup()
+    assert events == ["a started", "a ended"]
+
+
+async def test_when_one_cannot_end_the_others_still_do() -> None:
+    events: list[str] = []
+    all_of_them = site(recording(events, "a"), recording(events, "b", fails="shutdown"))
+    await all_of_them.startup()
+    with pytest.raises(LifespanFailed, match="b could not end"):
+        await all_of_them.shutdown()
+    assert events == ["a started", "b started", "b ended", "a ended"]
+
+
+@pytest.mark.parametrize("answers", [False, True])
+async def test_an_application_without_a_lifespan_is_let_alone(*, answers: bool) -> None:
+    async def app(_scope: object, _receive: object, _send: object) -> None:
+        if not answers:
+            raise ValueError("no lifespan here")
+
+    lifespan = Lifespan(app)  # type: ignore[arg-type]
+    await lifespan.startup()
+    await lifespan.shutdown()
+    assert not lifespan.is_running
+
+
+async def serve(lifespan: SiteLifespan) -> list[Message]:
+    incoming: list[Message] = [{"type": "lifespan.shutdown"}, {"type": "lifespan.startup"}]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return incoming.pop()
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await lifespan.serve(receive, send)
+    return sent
+
+
+async def test_a_server_that_knows_the_protocol_drives_it() -> None:
+    events: list[str] = []
+    sent = await serve(site(recording(events, "a")))
+    assert sent == [{"type": "lifespan.startup.complete"}, {"type": "lifespan.shutdown.complete"}]
+    assert events == ["a started", "a ended"]
+
+
+@pytest.mark.parametrize("phase", ["startup", "shutdown"])
+async def test_a_failure_is_told_to_the_server_with_its_traceback(phase: str) -> None:
+    *_, last = await serve(site(recording([], "a", fails=phase)))
+    assert last["type"] == f"lifespan.{phase}.failed"
+    assert "RuntimeError: a could not" in last["message"]
+
+
+async def test_under_another_server_it_starts_once_with_the_first_requests() -> None:
+    events: list[str] = []
+    lifespan = site(recording(events, "a"))
+    await asyncio.gather(*(lifespan.ensure_started() for _ in range(20)))
+    await lifespan.ensure_started()
+    assert events == ["a started"]
+    await lifespan.shutdown()
+
+
+async def test_a_first_request_that_is_cancelled_does_not_stop_it() -> None:
+    events: list[str] = []
+    lifespan = site(recording(events, "a"))
+    first = asyncio.create_task(lifespan.ensure_started())
+    await asyncio.sleep(0)
+    first.cancel()
+    await lifespan.ensure_started()
+    assert events == ["a started"]
+    await lifespan.shutdown()
+
+
+async def test_a_server_that_drives_it_is_not_forestalled() -> None:
+    events: list[str] = []
+    lifespan = site(recording(events, "a"))
+    await serve(lifespan)
+    await lifespan.ensure_started()
+    assert events == ["a started", "a ended"]
+
+
+def test_it_ends_with_the_event_loop_and_starts_again_in_the_next() -> None:
+    events: list[str] = []
+    lifespan = site(recording(events, "a"))
+    for _ in range(2):
+        asyncio.run(lifespan.ensure_started())
+    assert events == ["a started", "a ended"] * 2
+
+
+def test_a_start_that_fails_is_tried_again_with_the_next_request() -> None:
+    lifespan = site(recording([], "a", fails="startup"))
+    for _ in range(2):
+        with pytest.raises(LifespanFailed):
+            asyncio.run(lifespan.ensure_started())
+
+
+def test_each_api_sees_the_state_of_its_own_lifespan(
+    build: Callable[[], ASGIApp], registry: APIRegistry, settings: Settings
+) -> None:
+    settings.FASTAPI_DJANGO_FALLBACK = False
+
+    @asynccontextmanager
+    async def lifespan(_app: Any) -> AsyncIterator[dict[str, str]]:
+        yield {"name": "first"}
+
+    second = recording([], "second")
+    registry.get_default().include_router(APIRouter(lifespan=lifespan))
+    registry.register(second, "second", "/second")
+
+    @registry.get_default().get("/state")
+    @second.get("/state")
+    def state(request: Request) -> list[str]:
+        names = [request.state.name]
+        request.state.name = "changed by a request"
+        return names
+
+    app = build()
+    for _ in range(2):
+        assert fetch(app, "/state").json() == ["first"]
+        assert fetch(app, "/second/state").json() == ["second"]

@@ -1,0 +1,75 @@
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.contrib.sessions.backends.db import SessionStore
+from django.test import Client
+from django.urls import path
+from pytest_django import Settings
+from starlette.types import ASGIApp
+
+from .conftest import fetch
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+PAGES = ("/docs", "/redoc", "/openapi.json")
+
+
+@pytest.fixture
+def site(build: Callable[[], ASGIApp], settings: Settings, bare_django: Callable[..., None]) -> Iterator[ASGIApp]:
+    bare_django(path("admin/", admin.site.urls))
+    settings.FASTAPI_DOCS_ACCESS = "staff"
+    yield build()
+    SessionStore.get_model_class().objects.all().delete()
+
+
+def session_of(user: User) -> dict[str, str]:
+    client = Client()
+    client.force_login(user)
+    return {"Cookie": f"sessionid={client.cookies['sessionid'].value}"}
+
+
+def test_a_browser_without_a_session_is_sent_to_the_login_page(site: ASGIApp) -> None:
+    answer = fetch(site, "/docs", headers=BROWSER)
+    assert (answer.status_code, answer.headers["location"]) == (302, "/admin/login/?next=%2Fdocs")
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_another_client_without_a_session_gets_401(site: ASGIApp, page: str) -> None:
+    answer = fetch(site, page)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_staff_user_sees_the_pages(site: ASGIApp, page: str) -> None:
+    staff = User.objects.create_user("staff", is_staff=True)
+    assert fetch(site, page, headers=session_of(staff)).status_code == 200
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_user_who_is_not_staff_gets_403(site: ASGIApp, page: str) -> None:
+    somebody = User.objects.create_user("somebody")
+    assert fetch(site, page, headers=session_of(somebody)).status_code == 403
+
+
+def test_a_staff_user_who_was_deactivated_is_turned_away(site: ASGIApp) -> None:
+    staff = User.objects.create_user("staff", is_staff=True)
+    session = session_of(staff)
+    User.objects.update(is_active=False)
+    assert fetch(site, "/docs", headers=session).status_code == 401
+
+
+def test_a_session_of_nobody_is_no_session(site: ASGIApp) -> None:
+    assert fetch(site, "/docs", headers={"Cookie": "sessionid=made-up"}).status_code == 401
+
+
+def test_without_an_admin_the_login_url_of_the_settings_is_used(
+    build: Callable[[], ASGIApp], settings: Settings, bare_django: Callable[..., None]
+) -> None:
+    bare_django()
+    settings.FASTAPI_DOCS_ACCESS, settings.LOGIN_URL = "staff", "/sign-in"
+    assert fetch(build(), "/docs", headers=BROWSER).headers["location"] == "/sign-in?next=%2Fdocs"
