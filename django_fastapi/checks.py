@@ -73,8 +73,9 @@ def _unknown_names() -> list[CheckMessage]:
 
 
 def _suggestion(name: str, known: set[str]) -> str | None:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"Did you mean {close[0]}?" if close else None
+    endings = [other.removeprefix(_PREFIX) for other in known]
+    close = difflib.get_close_matches(name.removeprefix(_PREFIX), endings, n=1)
+    return f"Did you mean {_PREFIX}{close[0]}?" if close else None
 
 
 def _wildcard_with_credentials() -> list[CheckMessage]:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from tempfile import SpooledTemporaryFile
-from typing import Any, Self, cast
+from typing import IO, Any, Self, cast
 
 from a2wsgi import ASGIMiddleware
 
@@ -182,7 +182,7 @@ class _Response:
     def __init__(self, runtime: _Runtime, environ: WSGIEnvironment, start_response: StartResponse) -> None:
         self._call = _Call(runtime.loop)
         environ[_CALL] = self._call
-        self._body = environ["wsgi.input"]
+        self._body: IO[bytes] = environ["wsgi.input"]
         self._start_response = start_response
         self._is_started = False
         self._is_finished = False

@@ -140,10 +140,10 @@ def test_a_websocket_that_breaks_later_is_closed(api: FastAPI, caplog: pytest.Lo
 SCOPE = {"type": "http", "method": "GET", "path": "/here", "headers": [], "query_string": b""}
 
 
-def broken() -> RuntimeError:
+def broken() -> ValueError:
     try:
-        raise RuntimeError("broken")
-    except RuntimeError as error:
+        int("broken")
+    except ValueError as error:
         return error
 
 
@@ -155,7 +155,7 @@ def test_without_a_console_handler_the_console_has_it_all_the_same(
     monkeypatch.setattr(logger, "propagate", False)
     report(broken(), SCOPE)
     printed = capsys.readouterr().err
-    assert printed.count("RuntimeError: broken") == 1
+    assert printed.count("ValueError: invalid literal") == 1
     assert "Traceback" in printed
 
 
@@ -166,7 +166,7 @@ def test_with_a_console_handler_it_is_printed_once(
     monkeypatch.setattr(logger, "handlers", [logging.StreamHandler()])
     monkeypatch.setattr(logger, "propagate", False)
     report(broken(), SCOPE)
-    assert capsys.readouterr().err.count("RuntimeError: broken") == 1
+    assert capsys.readouterr().err.count("ValueError: invalid literal") == 1
 
 
 def test_the_handler_of_the_project_wins(

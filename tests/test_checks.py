@@ -38,12 +38,12 @@ def test_a_wrong_value_is_an_error_that_names_the_cure(settings: Settings) -> No
 
 
 def test_a_misspelt_name_is_found(settings: Settings) -> None:
-    settings.FASTAPI_TITEL, settings.FASTAPI_QQQQ = "Books", 1
+    settings.FASTAPI_TITEL, settings.FASTAPI_ZZZZ = "Books", 1
     assert check_settings() == [
         CheckWarning(
             "There is no setting FASTAPI_TITEL.", hint="Did you mean FASTAPI_TITLE?", id="django_fastapi.W001"
         ),
-        CheckWarning("There is no setting FASTAPI_QQQQ.", hint=None, id="django_fastapi.W001"),
+        CheckWarning("There is no setting FASTAPI_ZZZZ.", hint=None, id="django_fastapi.W001"),
     ]
 
 

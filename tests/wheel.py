@@ -1,6 +1,7 @@
 """Try the installed wheel, outside the repository: import, version, metadata, an application without extras."""
 
 import asyncio
+import sys
 from importlib.metadata import requires, version
 from importlib.resources import files
 
@@ -42,7 +43,7 @@ def main() -> None:
     settings.configure(INSTALLED_APPS=["django_fastapi"], ROOT_URLCONF="django_fastapi.urls", ALLOWED_HOSTS=["*"])
     assert asyncio.run(status_of("/openapi.json")) == 200
     assert asyncio.run(status_of("/docs")) == 404, "without the extra `docs` the page says what to install"
-    print("The wheel works.")
+    sys.stdout.write("The wheel works.\n")
 
 
 if __name__ == "__main__":
