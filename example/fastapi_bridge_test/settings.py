@@ -58,6 +58,7 @@ ASGI_APPLICATION = "django_fastapi.asgi.application"
 WSGI_APPLICATION = "django_fastapi.wsgi.application"
 
 FASTAPI_TITLE = "Atlas API"
+FASTAPI_VERSION = "1.0"
 
 TEMPLATES = [
     {
