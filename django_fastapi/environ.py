@@ -26,6 +26,7 @@ def normalize(environ: WSGIEnvironment) -> None:
     """
     _refuse_websocket(environ)
     _check_target(environ)
+    _check_headers(environ)
     _complete_addresses(environ)
     # https://httpoxy.org: CGI turns the client's `Proxy` header into the name of a variable that HTTP clients trust.
     environ.pop("HTTP_PROXY", None)
@@ -48,6 +49,12 @@ def _check_target(environ: WSGIEnvironment) -> None:
     name, _, version = environ.get("SERVER_PROTOCOL", "").partition("/")
     if not (name and version):
         environ["SERVER_PROTOCOL"] = "HTTP/1.0"
+
+
+def _check_headers(environ: WSGIEnvironment) -> None:
+    # RFC 9110, section 5.5; wsgiref lets it pass, and Django breaks on it in a charset.
+    if any("\0" in value for name, value in environ.items() if name.startswith("HTTP_") or name == "CONTENT_TYPE"):
+        raise BadRequest("A header holds a NUL character.")
 
 
 def _complete_addresses(environ: WSGIEnvironment) -> None:

@@ -2,7 +2,7 @@
 
 from urllib.parse import quote_from_bytes
 
-from hypothesis import strategies as st
+from hypothesis import assume, strategies as st
 
 _BASES = (
     "/",
@@ -23,7 +23,7 @@ _BASES = (
     "/de/local/",
     "/docs",
     "/openapi.json",
-    "/django/stream",
+    "/django/stream/",  # with DEBUG, Django itself answers 500 for a POST without the slash
     "/django/missing/",
     "/nobody/",
 )
@@ -166,7 +166,9 @@ def _queries(draw: st.DrawFn) -> bytes:
 @st.composite
 def targets(draw: st.DrawFn) -> bytes:
     """A path that is odd, with a query string that may be."""
-    path = draw(st.sampled_from(_BASES)).encode() + b"".join(draw(st.lists(_words, max_size=2)))
+    base = draw(st.sampled_from(_BASES)).encode()
+    path = base + b"".join(draw(st.lists(_words, max_size=2)))
+    assume(not (base.startswith(b"/static/") and b".." in path))  # has tests of its own
     query = draw(st.one_of(st.just(b""), _queries()))
     return path + (b"?" + query if query else b"")
 

@@ -5,3 +5,4 @@ import os
 from tests.project.settings import *  # noqa: F403
 
 STATIC_ROOT = os.environ.get("PROBE_STATIC_ROOT")
+WSGI_APPLICATION = os.environ.get("PROBE_WSGI", "django_fastapi.wsgi.application")

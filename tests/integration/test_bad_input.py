@@ -176,3 +176,11 @@ def test_a_form_in_another_charset_is_refused(server: Running, path: str, charse
         "Connection: close",
     )
     assert 400 <= send(server, request("POST", path, *headers, body=b"a=b")).status < 500
+
+
+@served_by([server for server in SERVERS if not server.name.startswith("runserver")])
+@pytest.mark.parametrize(
+    "path", ["/static/..%2f..%2fsecret", "/static/../../secret", "/static/%00", "/static//etc/passwd"]
+)
+def test_a_path_that_leaves_the_static_files_is_refused(server: Running, path: str) -> None:
+    assert 400 <= send(server, request("GET", path, "Connection: close")).status < 500

@@ -84,3 +84,12 @@ def test_a_stream_ends_when_its_client_goes(server: Running) -> None:
         assert connection.recv(65536)
     assert wait_until(lambda: server.count_notes("endless ended").total() == before + 1)
     assert _is_well(server)
+
+
+@served_by(SERVERS)
+@pytest.mark.parametrize("path", ["/django/stream/", "/nobody/", "/probe/state"])
+def test_a_nul_character_in_a_header_is_refused(server: Running, path: str) -> None:
+    with suppress(http.client.RemoteDisconnected):
+        sent = request("GET", path, "Content-Type: text/plain; charset=\x00", "Connection: close")
+        assert send(server, sent).status == 400
+    assert _is_well(server)
