@@ -6,6 +6,8 @@ import django
 
 from . import settings
 from .boundary import Boundary
+from .concurrency import enter, enter_borrowed, new_lease
+from .contexts import waiting_thread
 from .discovery import discover
 from .dispatch import Dispatcher, ServedAPI
 from .factory import apply_settings, with_cors
@@ -13,6 +15,7 @@ from .gateway import WSGIGateway
 from .handlers import make_django_handler
 from .lifespan import Lifespan, SiteLifespan
 from .registry import APIRegistry, get_registry
+from .seam import install
 from .types import Receive, Scope, Send, WSGIApplication
 
 
@@ -52,9 +55,24 @@ class SiteApplication:
             await self._lifespan.serve(receive, send)
         elif kind in ("http", "websocket"):
             await self._lifespan.ensure_started()
-            await self._serve(scope, receive, send)
+            await self._serve_on_thread(scope, receive, send)
         else:
             raise ValueError(f"Unknown ASGI scope type {kind!r}.")
+
+    async def _serve_on_thread(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, its synchronous work on a thread of its own."""
+        if waiting_thread() is not None:
+            enter_borrowed()
+            await self._serve(scope, receive, send)
+            return
+        lease = new_lease(f"{scope.get('method', 'WebSocket')} {scope['path']}")
+        if scope["type"] == "websocket":
+            lease.become_stream()
+        enter(lease)
+        try:
+            await self._serve(scope, receive, send)
+        finally:
+            lease.end()
 
 
 def get_asgi_application() -> SiteApplication:
@@ -66,6 +84,7 @@ def get_asgi_application() -> SiteApplication:
         ConfigurationError: A setting is wrong.
     """
     django.setup(set_prefix=False)
+    install()
     registry = get_registry()
     discover(registry)
     apply_settings(registry)

@@ -7,6 +7,7 @@ from asgiref.sync import sync_to_async
 from django.http import HttpResponseServerError
 from django.utils.log import log_response
 
+from .concurrency import current_lease
 from .requests import make_django_request
 from .types import ASGIApp, Message, Receive, Scope, Send
 
@@ -64,6 +65,8 @@ class _Answer:
             self.is_started = True
         elif kind == "websocket.close" or (kind.endswith(".body") and not message.get("more_body", False)):
             self.is_started = self.is_complete = True
+        elif (lease := current_lease()) is not None:
+            lease.become_stream()
 
 
 def report(error: Exception, scope: Scope) -> None:

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Match
 
 from . import settings
 from .handlers import UNRESOLVED
+from .lifecycle import announce
 from .requests import prefers_json
 from .types import ASGIApp, Message, Receive, Scope, Send
 
@@ -84,6 +85,7 @@ class Dispatcher:
             await JSONResponse({"detail": "Not Found"}, HTTPStatus.NOT_FOUND)(scope, receive, send)
             return
         if is_match or scope["type"] == "websocket" or not settings.DJANGO_FALLBACK.get():
+            await announce(child)
             await api.app(child, receive, send)
             return
         held = _HeldNotFound(dict(scope), send)

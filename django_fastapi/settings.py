@@ -59,6 +59,14 @@ def _is_list_of_text(value: object) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(item, str) for item in cast("Sequence[object]", value))
 
 
+def _is_positive_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_positive_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+
+
 def _is_dotted_path(value: object) -> bool:
     return value is None or (isinstance(value, str) and "." in value and all(map(str.isidentifier, value.split("."))))
 
@@ -102,6 +110,10 @@ CORS_ALLOW_HEADERS: Setting[Sequence[str]] = Setting("FASTAPI_CORS_ALLOW_HEADERS
 AUTODISCOVER: Setting[bool] = Setting("FASTAPI_AUTODISCOVER", default=True, expected="True or False", accepts=_is_bool)
 AUTODISCOVER_MODULES: Setting[Sequence[str]] = Setting(
     "FASTAPI_AUTODISCOVER_MODULES", ["api"], "a list or tuple of module names", _is_list_of_module_names
+)
+THREADS: Setting[int] = Setting("FASTAPI_THREADS", 16, "a whole number greater than 0", _is_positive_int)
+THREAD_WAIT: Setting[float] = Setting(
+    "FASTAPI_THREAD_WAIT", 10, "a number of seconds greater than 0", _is_positive_number
 )
 DJANGO_FALLBACK: Setting[bool] = Setting(
     "FASTAPI_DJANGO_FALLBACK", default=True, expected="True or False", accepts=_is_bool

@@ -1,0 +1,218 @@
+"""The request thread: where synchronous work of a request runs, and how to get there."""
+
+import asyncio
+import contextvars
+import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from contextvars import ContextVar
+from typing import Any, Final, TypeVar, cast
+
+import anyio
+from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
+
+from . import connections
+from .contexts import enter_thread, loop_token, restore, waiting_thread
+from .leases import FutureTask, Lease, Task
+from .settings import THREAD_WAIT
+from .threads import get_pool
+from .workers import Pool
+
+T = TypeVar("T")
+
+_SWEEP_SECONDS: Final = 0.25
+_SWEEPS_A_COMPLAINT: Final = 8
+
+_is_ours: ContextVar[bool] = ContextVar("django_fastapi.is_ours", default=False)
+_lease: ContextVar[Lease | None] = ContextVar("django_fastapi.lease", default=None)
+_is_inside: ContextVar[bool] = ContextVar("django_fastapi.is_inside", default=False)
+
+
+def is_ours() -> bool:
+    """Return whether the current code runs for this package's application: a request, a lifespan, a task of these."""
+    return _is_ours.get()
+
+
+def current_lease() -> Lease | None:
+    """Return the lease of the current request; None outside of requests and where a test lends its own thread."""
+    return _lease.get()
+
+
+def new_lease(label: str) -> Lease:
+    """Return a lease of this process's pool, without a thread still."""
+    return Lease(get_pool(), label, wait_seconds=THREAD_WAIT.get())
+
+
+def enter(lease: Lease | None) -> None:
+    """Have the current task, and those it starts, do their synchronous work on the thread of `lease`.
+
+    That goes for asgiref's thread-sensitive calls as well, and so for all of Django's async ORM. With None, each call
+    has a thread of the pool for itself: for what runs outside of requests, such as a lifespan.
+    """
+    _is_ours.set(True)
+    _lease.set(lease)
+    SyncToAsync.thread_sensitive_context.set(_context)
+
+
+def enter_borrowed() -> None:
+    """Have the current task do its synchronous work on the thread that waits for it in `async_to_sync`.
+
+    So a synchronous test and the application it calls are on one thread, with one connection and one transaction.
+    """
+    _is_ours.set(True)
+    _lease.set(None)
+
+
+async def run(function: Callable[[], T]) -> T:
+    """Run a function on the request's thread, and return what it returns.
+
+    It is to the function as if `sync_to_async` ran it: context variables go along and come back. When the current task
+    is cancelled while the function runs, this waits for its end, since nothing can stop it.
+
+    Raises:
+        ThreadWaitTimeout: No thread became free in time.
+        RequestThreadGone: The request is over.
+    """
+    is_inside = _is_inside.get()
+    if (is_inside or _lease.get() is None) and waiting_thread() is not None:
+        # Below `async_to_sync`: that thread is the request's, and it is waiting for this call.
+        return await sync_to_async(function)()
+    if is_inside:
+        return await asyncio.wrap_future(_run_astray(function))
+    call = _Call(function)
+    _add(call)
+    try:
+        return cast("T", await call.result())
+    finally:
+        restore(call.context)
+
+
+class _Call:
+    """A function on its way to the thread, and its result on the way back."""
+
+    __slots__ = ("_function", "_has_begun", "_is_delivered", "_loop", "_token", "_waiter", "context")
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self._loop = asyncio.get_running_loop()
+        self._token = loop_token()
+        self._waiter: asyncio.Future[Any] = self._loop.create_future()
+        self._has_begun = False
+        self._is_delivered = False
+        self.context = contextvars.copy_context()
+
+    async def result(self) -> Any:
+        try:
+            return await self._waiter
+        except asyncio.CancelledError:
+            if self._has_begun:
+                with anyio.CancelScope(shield=True):
+                    await self._end_of_function()
+            raise
+
+    async def _end_of_function(self) -> None:
+        while not self._is_delivered:
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            except asyncio.CancelledError:
+                continue
+            except BaseException:  # noqa: BLE001 (the task is cancelled: nobody is there for this exception)
+                return
+
+    def run(self) -> None:
+        if self._waiter.cancelled():
+            return
+        self._has_begun = True
+        enter_thread(self._loop, self._token)
+        try:
+            result = self.context.run(self._run_inside)
+        except BaseException as error:  # noqa: BLE001 (it is for whoever waits for the result)
+            self._deliver_soon(None, error)
+        else:
+            self._deliver_soon(result, None)
+
+    def fail(self, error: BaseException) -> None:
+        self._deliver_soon(None, error)
+
+    def _run_inside(self) -> Any:
+        restore(self.context)
+        token = _is_inside.set(True)
+        try:
+            return self._function()
+        finally:
+            _is_inside.reset(token)
+
+    def _deliver_soon(self, result: Any, error: BaseException | None) -> None:
+        if isinstance(error, StopIteration):
+            # No future takes it.
+            replacement = RuntimeError("A function on the request's thread raised StopIteration.")
+            replacement.__cause__ = error
+            error = replacement
+        try:
+            self._loop.call_soon_threadsafe(self._deliver, result, error)
+        except RuntimeError:
+            if not self._loop.is_closed():
+                raise
+
+    def _deliver(self, result: Any, error: BaseException | None) -> None:
+        self._is_delivered = True
+        if self._waiter.done():
+            return
+        if error is None:
+            self._waiter.set_result(result)
+        else:
+            self._waiter.set_exception(error)
+
+
+class _Router(Executor):
+    """The executor that asgiref is given: it finds the request's thread at each call."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "Future[T]":
+        function = functools.partial(fn, *args, **kwargs)
+        if _is_inside.get():
+            return _run_astray(function)
+        task = FutureTask(function)
+        _add(task)
+        return task.future
+
+
+_context = ThreadSensitiveContext()
+SyncToAsync.context_to_thread_executor[_context] = _Router()
+
+
+def _add(task: Task) -> None:
+    lease = _lease.get()
+    if lease is not None:
+        has_worker = lease.add(task)
+    else:
+        lease = new_lease("a call outside of requests")
+        has_worker = lease.add(task)
+        lease.end()
+    if not has_worker:
+        loop = asyncio.get_running_loop()
+        if lease.pool.begin_sweeping(loop):
+            _sweep(lease.pool, loop, 1)
+
+
+def _sweep(pool: Pool, loop: asyncio.AbstractEventLoop, count: int) -> None:
+    """Look after those who wait for a worker, again and again until nobody does."""
+    if count % _SWEEPS_A_COMPLAINT == 0:
+        pool.complain()
+    if pool.expire():
+        loop.call_later(_SWEEP_SECONDS, _sweep, pool, loop, count + 1)
+
+
+def _run_astray(function: Callable[[], T]) -> "Future[T]":
+    """Run a function while the request's thread waits for it: on a thread of its own, whose connections are closed."""
+    task = FutureTask(function)
+
+    def work() -> None:
+        try:
+            task.run()
+        finally:
+            connections.close_all()
+
+    threading.Thread(target=work, name="django_fastapi-astray", daemon=True).start()
+    return task.future

@@ -1,0 +1,320 @@
+"""A request's claim to a worker thread: its synchronous work, in order, on one thread."""
+
+import enum
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from typing import Any, Protocol, TypeVar
+
+from . import connections
+from .exceptions import RequestThreadGone, ThreadWaitTimeout
+from .workers import Job, Pool, Worker
+
+T = TypeVar("T")
+
+_logger = logging.getLogger("django_fastapi.threads")
+
+
+class Task(Protocol):
+    """Something to run on the thread. It keeps its own result, and neither method raises."""
+
+    def run(self) -> None:
+        """Run it and keep the result or the exception."""
+        ...
+
+    def fail(self, error: BaseException) -> None:
+        """Keep `error` in the place of a result: it will never run."""
+        ...
+
+
+class FutureTask:
+    """A task whose result is a `concurrent.futures.Future`.
+
+    Args:
+        function: What to run.
+    """
+
+    __slots__ = ("_function", "future")
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self.future: Future[Any] = Future()
+
+    def run(self) -> None:
+        """Run it, unless it was cancelled."""
+        if self.future.set_running_or_notify_cancel():
+            try:
+                result = self._function()
+            except BaseException as error:  # noqa: BLE001 (it is for whoever waits for the result)
+                self.future.set_exception(error)
+            else:
+                self.future.set_result(result)
+
+    def fail(self, error: BaseException) -> None:
+        """Keep `error`, unless it was cancelled."""
+        if self.future.set_running_or_notify_cancel():
+            self.future.set_exception(error)
+
+
+class _Next(enum.Enum):
+    """What a worker does when there is no task."""
+
+    KEEP = enum.auto()
+    LEAVE = enum.auto()
+
+
+class Lease(Executor):
+    """A claim to one worker at a time, for all that a request does synchronously.
+
+    It takes a worker with its first task. It keeps it while a task runs, while a transaction is open on it and while it
+    is held. Otherwise it leaves it to others: a request has it for as long as nobody waits, a stream gives it back.
+
+    Args:
+        pool: Where the workers come from.
+        label: What to call it in the log.
+        wait_seconds: How long a task waits for a worker before it fails with `ThreadWaitTimeout`.
+
+    Attributes:
+        on_begin: Run on the thread before the first task.
+        on_end: Run on the thread after the last one, if there was a first.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        label: str,
+        *,
+        wait_seconds: float,
+    ) -> None:
+        self.pool = pool
+        self.wait_seconds = wait_seconds
+        self._is_stream = False
+        self.on_begin: Callable[[], None] | None = None
+        self.on_end: Callable[[], None] | None = None
+        self._label = label
+        self._tasks: deque[Task] = deque()
+        self._worker: Worker | None = None
+        self._last_worker: Worker | None = None
+        self._is_busy = False  # a worker runs its tasks, or will when it has one
+        self._is_ready = False  # the worker's connections are ready for this request
+        self._has_begun = False
+        self._is_ended = False
+        self._holds = 0  # of synchronous dependencies: a stream does not keep its thread for them
+        self._firm_holds = 0
+        self._iterators: dict[int, Iterator[Any]] = {}
+        self._closes_connections = False
+
+    @property
+    def label(self) -> str:
+        """What to call it in the log."""
+        return self._label
+
+    @property
+    def has_worker(self) -> bool:
+        """Whether it has a worker now."""
+        return self._worker is not None
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the request is over."""
+        return self._is_ended
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "Future[T]":
+        """Run a function on the thread, as `concurrent.futures.Executor` has it."""
+        task = FutureTask((lambda: fn(*args, **kwargs)) if args or kwargs else fn)
+        self.add(task)
+        return task.future
+
+    def add(self, task: Task) -> bool:
+        """Run a task after those that were added before; return whether it need not wait for a worker.
+
+        Raises:
+            RequestThreadGone: The request is over.
+        """
+        with self.pool.lock:
+            if self._is_ended:
+                raise RequestThreadGone
+            self._tasks.append(task)
+            return self._wake()
+
+    def hold(self) -> None:
+        """Keep the thread until `release`, whoever waits, unless this becomes a stream; it counts."""
+        with self.pool.lock:
+            self._holds += 1
+            self.pool.reclaim(self)
+
+    def release(self) -> None:
+        """Take back one `hold`."""
+        with self.pool.lock:
+            self._holds -= 1
+            self._look_again()
+
+    def hold_firmly(self, *, closes_connections: bool = False) -> None:
+        """Keep the thread until `release_firm`, whoever waits, and whatever this becomes; it counts.
+
+        Args:
+            closes_connections: Close the thread's connections before somebody else has it, since what was set on them
+                must not reach another request.
+        """
+        with self.pool.lock:
+            self._firm_holds += 1
+            self._closes_connections |= closes_connections
+            self.pool.reclaim(self)
+
+    def release_firm(self) -> None:
+        """Take back one `hold_firmly`."""
+        with self.pool.lock:
+            self._firm_holds -= 1
+            self._look_again()
+
+    def hold_iterator(self, iterator: Iterator[Any]) -> None:
+        """Keep the thread until `release_iterator`, or to the end, when the iterator is closed on it."""
+        with self.pool.lock:
+            self._iterators[id(iterator)] = iterator
+            self.pool.reclaim(self)
+
+    def release_iterator(self, iterator: Iterator[Any]) -> None:
+        """Note that an iterator is exhausted."""
+        with self.pool.lock:
+            self._iterators.pop(id(iterator), None)
+            self._look_again()
+
+    def become_stream(self) -> None:
+        """Give the thread back whenever there is nothing to do and nothing open, from now on."""
+        with self.pool.lock:
+            if not self._is_stream:
+                self._is_stream = True
+                self._look_again()
+
+    def end(self) -> None:
+        """Give the thread back after the tasks that were added; no more are taken."""
+        with self.pool.lock:
+            if self._is_ended:
+                return
+            self._is_ended = True
+            if self._worker is not None or (self._has_begun and self.on_end is not None):
+                self._wake()
+
+    def move_in(self, worker: Worker) -> Job:
+        """Take a worker. The pool's lock is held."""
+        self._worker = self._last_worker = worker
+        return self._work
+
+    def move_out(self) -> tuple[Worker, Job]:
+        """Give up a worker that was left to others. The pool's lock is held."""
+        worker, self._worker = self._worker, None
+        assert worker is not None  # noqa: S101 (who has none leaves none to others)
+        self._is_ready = False
+        return worker, self._tidy_up
+
+    def give_up(self) -> Callable[[], None]:
+        """Wait for no worker any longer. The pool's lock is held."""
+        self._is_busy = False
+        tasks, self._tasks = self._tasks, deque()
+        error = ThreadWaitTimeout(self.wait_seconds)
+
+        def refuse() -> None:
+            for task in tasks:
+                task.fail(error)
+
+        return refuse
+
+    def _look_again(self) -> None:
+        """Let the worker see whether it can go."""
+        if self._worker is not None:
+            self._wake()
+
+    def _wake(self) -> bool:
+        if self._is_busy:
+            return self._worker is not None
+        self._is_busy = True
+        if self._worker is None:
+            return self.pool.ask(self, self._last_worker, time.monotonic() + self.wait_seconds)
+        self.pool.reclaim(self)
+        self._worker.put(self._work)
+        return True
+
+    # The rest runs on the worker.
+
+    def _work(self) -> Job | None:
+        while True:
+            step = self._next()
+            if step is _Next.KEEP:
+                return None
+            if step is _Next.LEAVE:
+                self._finish()
+                has_left, job = self._leave()
+                if has_left:
+                    return job
+                continue
+            if not self._is_ready:
+                self._make_ready()
+            step.run()
+            del step
+
+    def _next(self) -> Task | _Next:
+        is_open = self._is_ready and connections.has_open_work()
+        with self.pool.lock:
+            if self._tasks:
+                return self._tasks.popleft()
+            if self._is_ended:
+                return _Next.LEAVE
+            if is_open or self._is_held():
+                self._is_busy = False
+                return _Next.KEEP
+            if self._is_stream or self.pool.is_wanted:
+                return _Next.LEAVE
+            self._is_busy = False
+            self.pool.leave_to_others(self)
+            return _Next.KEEP
+
+    def _is_held(self) -> bool:
+        return bool(self._firm_holds or self._iterators or (self._holds and not self._is_stream))
+
+    def _make_ready(self) -> None:
+        worker = self._worker
+        assert worker is not None  # noqa: S101 (the worker runs this)
+        if worker.epoch != self.pool.epoch:
+            worker.epoch = self.pool.epoch
+            connections.test()
+        connections.begin()
+        self._is_ready = True
+        if not self._has_begun:
+            self._has_begun = True
+            _run_logged(self.on_begin)
+
+    def _finish(self) -> None:
+        iterators, self._iterators = self._iterators, {}
+        for iterator in iterators.values():
+            _run_logged(getattr(iterator, "close", None))
+        if self._is_ended and self._has_begun:
+            _run_logged(self.on_end)
+            self.on_end = None
+        self._tidy_up()
+        self._is_ready = False
+
+    def _tidy_up(self) -> None:
+        if self._closes_connections:
+            connections.close_all()
+        elif connections.give_back():
+            self.pool.suspect()
+
+    def _leave(self) -> tuple[bool, Job | None]:
+        """Give the worker back unless there is more to do by now; return whether, and what it runs for the next."""
+        with self.pool.lock:
+            if self._tasks:
+                return False, None
+            worker, self._worker = self._worker, None
+            assert worker is not None  # noqa: S101 (the worker runs this)
+            self._is_busy = False
+            return True, self.pool.take_back(worker)
+
+
+def _run_logged(function: Callable[[], None] | None) -> None:
+    if function is not None:
+        try:
+            function()
+        except Exception:
+            _logger.exception("The work around a request failed.")

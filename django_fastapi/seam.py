@@ -1,0 +1,158 @@
+"""The one place that reaches into FastAPI and Starlette: their hops to threads go to the request's thread.
+
+Every hop of theirs ends in `anyio.to_thread.run_sync`, looked up as an attribute of `anyio` in two modules. These two
+are given an `anyio` of ours; that covers plain routers, dependency overrides, generators, background tasks, streams
+and WebSocket dependencies alike, which no public hook does. Outside of our application's requests it is AnyIO's own.
+`fastapi.routing.serialize_response` is replaced as well: what comes out of the ORM is validated and dumped on the
+thread, where lazy relations may be followed.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeVar, cast
+
+import anyio
+import anyio.to_thread
+import fastapi
+import fastapi.concurrency
+import fastapi.routing
+import starlette.concurrency
+from anyio import CapacityLimiter
+from django.db.models import Manager, Model, QuerySet
+
+from .concurrency import current_lease, is_ours, run
+from .exceptions import ConfigurationError
+
+T = TypeVar("T")
+
+_ORM: Final = (Model, QuerySet, Manager)
+_DEPTH: Final = 3
+_next: Final[Callable[..., Any]] = vars(starlette.concurrency)["_next"]
+_serialize: Final = fastapi.routing.serialize_response
+
+
+class _ToThread:
+    """`anyio.to_thread`, with a `run_sync` that knows the request's thread."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(anyio.to_thread, name)
+
+    async def run_sync(
+        self,
+        func: Callable[..., T],
+        *args: Any,
+        abandon_on_cancel: bool = False,
+        limiter: CapacityLimiter | None = None,
+    ) -> T:
+        if not is_ours():
+            return await anyio.to_thread.run_sync(func, *args, abandon_on_cancel=abandon_on_cancel, limiter=limiter)
+        function = functools.partial(func, *args) if args else func
+        if func is _next:
+            return await _advance(function, args[0])
+        manager_method = _method_of_context_manager(func)
+        if manager_method == "__enter__":
+            return await _enter(function, func)
+        try:
+            return await run(function)
+        finally:
+            if manager_method == "__exit__" and (lease := current_lease()) is not None:
+                lease.release()
+
+
+class _AnyIO:
+    """`anyio`, with a `to_thread` of ours."""
+
+    to_thread = _ToThread()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(anyio, name)
+
+
+async def _enter(function: Callable[[], T], func: Callable[..., Any]) -> T:
+    """Enter a synchronous context manager, and hold the thread until its exit.
+
+    FastAPI does not exit a manager whose enter was cancelled, though it may have opened a transaction by then.
+    """
+    lease = current_lease()
+    has_entered = False
+
+    def enter() -> T:
+        nonlocal has_entered
+        value = function()
+        has_entered = True
+        return value
+
+    if lease is not None:
+        lease.hold()
+    try:
+        return await run(enter)
+    except BaseException as error:
+        if has_entered:
+            leave = functools.partial(_unwrap(func).__self__.__exit__, type(error), error, error.__traceback__)
+            with anyio.CancelScope(shield=True):
+                await run(leave)
+        if lease is not None:
+            lease.release()
+        raise
+
+
+async def _advance(function: Callable[[], T], iterator: Iterator[Any]) -> T:
+    """Take the next item of a synchronous body, and hold the thread while there are more."""
+    lease = current_lease()
+    if lease is not None:
+        lease.hold_iterator(iterator)
+    try:
+        return await run(function)
+    except Exception:
+        if lease is not None:
+            lease.release_iterator(iterator)
+        raise
+
+
+def _unwrap(func: Callable[..., Any]) -> Any:
+    while isinstance(func, functools.partial):
+        func = func.func
+    return func
+
+
+def _method_of_context_manager(func: Callable[..., Any]) -> str | None:
+    method = _unwrap(func)
+    name: str = getattr(method, "__name__", "")
+    return name if name in ("__enter__", "__exit__") and hasattr(method, "__self__") else None
+
+
+async def _serialize_response(*, response_content: Any, **options: Any) -> Any:
+    if not is_ours() or not _holds_orm(response_content, _DEPTH):
+        return await _serialize(response_content=response_content, **options)
+    # With `is_coroutine` it awaits nothing, so a thread can run it to its end.
+    options["is_coroutine"] = True
+    return await run(functools.partial(_finish, response_content, options))
+
+
+def _finish(response_content: Any, options: dict[str, Any]) -> Any:
+    if isinstance(response_content, Manager):
+        response_content = cast("Manager[Model]", response_content).all()
+    try:
+        _serialize(response_content=response_content, **options).send(None)
+    except StopIteration as end:
+        return end.value
+    raise ConfigurationError(f"FastAPI {fastapi.__version__} serializes responses in a way this version cannot follow.")
+
+
+def _holds_orm(value: Any, depth: int) -> bool:
+    if isinstance(value, _ORM):
+        return True
+    if depth == 0:
+        return False
+    if isinstance(value, Mapping):
+        return any(_holds_orm(item, depth - 1) for item in value.values())
+    if isinstance(value, list | tuple | set | frozenset):
+        return any(_holds_orm(item, depth - 1) for item in cast("list[Any]", value))
+    return False
+
+
+def install() -> None:
+    """Put the seam in place; calling it again changes nothing."""
+    if not isinstance(vars(starlette.concurrency)["anyio"], _AnyIO):
+        vars(starlette.concurrency)["anyio"] = vars(fastapi.concurrency)["anyio"] = _AnyIO()
+        fastapi.routing.serialize_response = _serialize_response

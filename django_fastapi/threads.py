@@ -1,0 +1,66 @@
+"""The pool of request threads of this process."""
+
+import os
+import threading
+from typing import Protocol, cast
+
+from django.apps import apps
+
+from .settings import THREADS
+from .workers import Pool
+
+_JOIN_SECONDS = 10.0
+
+
+class Threads:
+    """Makes the pool when it is first needed; a forked process gets one of its own.
+
+    The app config of this package owns the one in use.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pool: Pool | None = None
+        os.register_at_fork(after_in_child=self._forget_parent)
+
+    def pool(self) -> Pool:
+        """Return the pool, of `FASTAPI_THREADS` threads."""
+        pool = self._pool
+        if pool is None:
+            with self._lock:
+                pool = self._pool
+                if pool is None:
+                    pool = self._pool = Pool(THREADS.get())
+        return pool
+
+    def close(self, seconds: float = _JOIN_SECONDS) -> bool:
+        """End the pool and wait until its threads have closed their connections; the next use makes a new one.
+
+        Returns:
+            Whether all threads have ended within that time.
+        """
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is None:
+            return True
+        pool.close()
+        return pool.join(seconds)
+
+    def _forget_parent(self) -> None:
+        # Threads do not come along in a fork, and the lock may have been held by one of them.
+        self._pool = None
+        self._lock = threading.Lock()
+
+
+class _OwnsThreads(Protocol):
+    threads: Threads
+
+
+def get_threads() -> Threads:
+    """Return the owner of this process's pool."""
+    return cast("_OwnsThreads", apps.get_app_config("django_fastapi")).threads
+
+
+def get_pool() -> Pool:
+    """Return the pool of request threads of this process."""
+    return get_threads().pool()
