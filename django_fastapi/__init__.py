@@ -19,11 +19,13 @@ from .application import (
     get_asgi_application as get_asgi_application,
     get_wsgi_application as get_wsgi_application,
 )
+from .concurrency import hold_thread as hold_thread, spawn as spawn
 from .registry import (
     get_default_api as get_default_api,
     register_api as register_api,
     set_default_api as set_default_api,
 )
+from .routing import atomic as atomic, atomic_requests as atomic_requests
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -34,11 +36,15 @@ if TYPE_CHECKING:
 __all__ = [
     "APIRouter",
     "api",
+    "atomic",
+    "atomic_requests",
     "get_asgi_application",
     "get_default_api",
     "get_wsgi_application",
+    "hold_thread",
     "register_api",
     "set_default_api",
+    "spawn",
 ]
 
 _MADE_WHEN_ASKED_FOR = {"api": get_default_api}

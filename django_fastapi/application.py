@@ -1,5 +1,6 @@
 """The site as one application: FastAPI and Django together, for ASGI and for WSGI servers."""
 
+import asyncio
 import functools
 
 import django
@@ -10,12 +11,14 @@ from .concurrency import enter, enter_borrowed, new_lease
 from .contexts import waiting_thread
 from .discovery import discover
 from .dispatch import Dispatcher, ServedAPI
+from .exceptions import ConfigurationError
 from .factory import apply_settings, with_cors
 from .gateway import WSGIGateway
 from .handlers import make_django_handler
 from .lifespan import Lifespan, SiteLifespan
 from .registry import APIRegistry, get_registry
-from .seam import install
+from .seam import install, verify
+from .threads import get_threads
 from .types import Receive, Scope, Send, WSGIApplication
 
 
@@ -33,7 +36,8 @@ class SiteApplication:
         registered = registry.all()
         lifespans = [Lifespan(one.api) for one in registered]
         root_path = settings.ROOT_PATH.get()
-        self._lifespan = SiteLifespan(lifespans)
+        # The first to start is the last to end: the threads outlive what works on them.
+        self._lifespan = SiteLifespan([Lifespan(_threads), *lifespans])
         self._serve = Boundary(
             Dispatcher(
                 [
@@ -73,6 +77,20 @@ class SiteApplication:
             await self._serve(scope, receive, send)
         finally:
             lease.end()
+
+
+async def _threads(_scope: Scope, receive: Receive, send: Send) -> None:
+    """Be an application whose lifespan is that of the request threads: tested at the start, closed at the end."""
+    await receive()
+    try:
+        await verify()
+    except ConfigurationError as error:
+        await send({"type": "lifespan.startup.failed", "message": str(error)})
+        return
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await asyncio.get_running_loop().run_in_executor(None, get_threads().close)
+    await send({"type": "lifespan.shutdown.complete"})
 
 
 def get_asgi_application() -> SiteApplication:

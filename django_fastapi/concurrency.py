@@ -3,8 +3,9 @@
 import asyncio
 import contextvars
 import functools
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Executor, Future
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar, cast
@@ -16,10 +17,12 @@ from . import connections
 from .contexts import enter_thread, loop_token, restore, waiting_thread
 from .leases import FutureTask, Lease, Task
 from .settings import THREAD_WAIT
-from .threads import get_pool
+from .threads import get_pool, get_threads
 from .workers import Pool
 
 T = TypeVar("T")
+
+_logger = logging.getLogger("django_fastapi.threads")
 
 _SWEEP_SECONDS: Final = 0.25
 _SWEEPS_A_COMPLAINT: Final = 8
@@ -86,6 +89,49 @@ async def run(function: Callable[[], T]) -> T:
         return cast("T", await call.result())
     finally:
         restore(call.context)
+
+
+def spawn(coroutine: Coroutine[Any, Any, T], *, name: str | None = None) -> asyncio.Task[T]:
+    """Start a task that may outlive the request, or that belongs to none; to be called on the event loop.
+
+    Its async ORM calls have a thread of the pool each. A plain `asyncio.create_task` uses its request's thread, and so
+    has to end with it. An exception that ends the task is logged.
+
+    Args:
+        coroutine: What to run. Context variables are those of the caller.
+        name: The name of the task.
+    """
+    context = contextvars.copy_context()
+    context.run(enter, None)
+    task = asyncio.get_running_loop().create_task(coroutine, name=name, context=context)
+    tasks = get_threads().tasks
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+    task.add_done_callback(_log_failure)
+    return task
+
+
+def _log_failure(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _logger.error("The task %s failed.", task.get_name(), exc_info=error)
+
+
+async def hold_thread() -> AsyncIterator[None]:
+    """Keep the request's thread to the end of the request; a dependency.
+
+    For code that sets state on its database connection (`SET ROLE`, `search_path`, temporary tables, advisory locks of
+    the session) and goes on with it after an `await`. The connections are closed when the thread is given back, so that
+    no other request meets that state.
+    """
+    lease = current_lease()
+    if lease is None:
+        yield
+        return
+    lease.hold_firmly(closes_connections=True)
+    try:
+        yield
+    finally:
+        lease.release_firm()
 
 
 class _Call:

@@ -13,9 +13,10 @@ from typing import Any
 
 from anyio._core._eventloop import threadlocals
 from anyio.lowlevel import EventLoopToken, current_token
-from asgiref.sync import AsyncToSync, SyncToAsync, _restore_context
+from asgiref import sync
+from asgiref.sync import AsyncToSync, SyncToAsync
 
-restore: Callable[[contextvars.Context], None] = _restore_context
+restore: Callable[[contextvars.Context], None] = vars(sync)["_restore_context"]
 """Set the variables of a context in the current one; `Local` storage becomes this thread's."""
 
 

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Match
 
 from . import settings
+from .concurrency import current_lease
 from .handlers import UNRESOLVED
 from .lifecycle import announce
 from .requests import prefers_json
@@ -89,7 +90,10 @@ class Dispatcher:
             await api.app(child, receive, send)
             return
         held = _HeldNotFound(dict(scope), send)
-        await self._get_django()(held.scope, receive, held)
+        try:
+            await self._get_django()(held.scope, receive, held)
+        finally:
+            held.let_go()
         if held.messages and not await _offer(api, child, receive, send):
             await held.release()
 
@@ -134,8 +138,19 @@ class _HeldNotFound:
         self.scope = scope
         self.messages: list[Message] = []
         self._send = send
+        # Middleware may leave something on the thread's connection while the view awaits.
+        self._lease = current_lease()
+        if self._lease is not None:
+            self._lease.hold_firmly()
+
+    def let_go(self) -> None:
+        """Hold the thread no longer."""
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            lease.release_firm()
 
     async def __call__(self, message: Message) -> None:
+        self.let_go()
         is_not_found = message.get("status") == HTTPStatus.NOT_FOUND and self.scope.get(UNRESOLVED, False)
         if is_not_found or self.messages:
             self.messages.append(message)

@@ -7,7 +7,8 @@ from starlette.middleware.cors import CORSMiddleware
 from . import settings
 from .exceptions import ConfigurationError
 from .openapi import install_docs
-from .registry import APIRegistry
+from .registry import APIRegistry, RegisteredAPI
+from .routing import atomic_requests, follows_atomic_requests, has_atomic_requests
 from .types import ASGIApp
 
 WILDCARD = "*"
@@ -21,7 +22,8 @@ def make_default_api() -> FastAPI:
     """
     path = settings.API.get()
     if path is None:
-        return FastAPI(title=settings.TITLE.get(), version=settings.VERSION.get())
+        dependencies = [atomic_requests()] if has_atomic_requests() else None
+        return FastAPI(title=settings.TITLE.get(), version=settings.VERSION.get(), dependencies=dependencies)
     try:
         api = import_string(path)
     except ImportError as error:
@@ -41,7 +43,7 @@ def apply_settings(registry: APIRegistry) -> None:
         registry: The applications.
 
     Raises:
-        ConfigurationError: A setting is wrong.
+        ConfigurationError: A setting is wrong, or an application does not follow `ATOMIC_REQUESTS`.
     """
     default = registry.get_default()
     if registry.is_default_made and settings.API.get() is None:
@@ -54,7 +56,16 @@ def apply_settings(registry: APIRegistry) -> None:
     if root_path := settings.ROOT_PATH.get():
         default.root_path = root_path
     for registered in registry.all():
+        _require_atomic_requests(registered)
         install_docs(registered.api, settings.DOCS_ACCESS.get())
+
+
+def _require_atomic_requests(registered: RegisteredAPI) -> None:
+    if has_atomic_requests() and not follows_atomic_requests(registered.api.router.dependencies):
+        raise ConfigurationError(
+            f"A database has ATOMIC_REQUESTS, and the API {registered.name!r} does not follow it. Make that "
+            "application with `FastAPI(dependencies=[django_fastapi.atomic_requests()])`."
+        )
 
 
 def with_cors(app: ASGIApp) -> ASGIApp:

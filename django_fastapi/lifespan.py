@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
+from .concurrency import enter
 from .exceptions import LifespanFailed
 from .types import ASGIApp, Message, Receive, Send
 
@@ -53,6 +54,7 @@ class Lifespan:
             await asyncio.wait({self._task})
 
     async def _drive(self) -> None:
+        enter(None)
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         await self.app(scope, self._to_app.get, self._from_app.put)
 

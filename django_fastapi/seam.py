@@ -7,8 +7,11 @@ and WebSocket dependencies alike, which no public hook does. Outside of our appl
 thread, where lazy relations may be followed.
 """
 
+import asyncio
+import contextvars
 import functools
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeVar, cast
 
 import anyio
@@ -16,18 +19,22 @@ import anyio.to_thread
 import fastapi
 import fastapi.concurrency
 import fastapi.routing
+import starlette
 import starlette.concurrency
 from anyio import CapacityLimiter
 from django.db.models import Manager, Model, QuerySet
 
-from .concurrency import current_lease, is_ours, run
+from .concurrency import current_lease, enter, is_ours, new_lease, run
 from .exceptions import ConfigurationError
+from .types import Message, Scope
+from .workers import THREAD_NAME
 
 T = TypeVar("T")
 
 _ORM: Final = (Model, QuerySet, Manager)
 _DEPTH: Final = 3
-_next: Final[Callable[..., Any]] = vars(starlette.concurrency)["_next"]
+_VERIFIED_CALLS: Final = 3
+_next: Final[Callable[..., Any]] = starlette.concurrency.__dict__["_next"]
 _serialize: Final = fastapi.routing.serialize_response
 
 
@@ -144,15 +151,59 @@ def _holds_orm(value: Any, depth: int) -> bool:
         return True
     if depth == 0:
         return False
+    items: Iterable[Any] = ()
     if isinstance(value, Mapping):
-        return any(_holds_orm(item, depth - 1) for item in value.values())
-    if isinstance(value, list | tuple | set | frozenset):
-        return any(_holds_orm(item, depth - 1) for item in cast("list[Any]", value))
-    return False
+        items = value.values()
+    elif isinstance(value, list | tuple | set | frozenset):
+        items = cast("Iterable[Any]", value)
+    return any(_holds_orm(item, depth - 1) for item in items)
 
 
 def install() -> None:
     """Put the seam in place; calling it again changes nothing."""
-    if not isinstance(vars(starlette.concurrency)["anyio"], _AnyIO):
-        vars(starlette.concurrency)["anyio"] = vars(fastapi.concurrency)["anyio"] = _AnyIO()
+    starlette_names, fastapi_names = starlette.concurrency.__dict__, fastapi.concurrency.__dict__
+    if not isinstance(starlette_names["anyio"], _AnyIO):
+        starlette_names["anyio"] = fastapi_names["anyio"] = _AnyIO()
         fastapi.routing.serialize_response = _serialize_response
+
+
+async def verify() -> None:
+    """Send a request through a plain FastAPI application and see that it runs on the request's thread.
+
+    Raises:
+        ConfigurationError: It does not: this version of FastAPI works in another way.
+    """
+    threads: list[str] = []
+    app, router = fastapi.FastAPI(), fastapi.APIRouter()
+
+    def dependency() -> Iterator[None]:
+        threads.append(threading.current_thread().name)
+        yield
+        threads.append(threading.current_thread().name)
+
+    @router.get("/", dependencies=[fastapi.Depends(dependency)])
+    def endpoint() -> None:
+        threads.append(threading.current_thread().name)
+
+    app.include_router(router)
+    lease = new_lease("the test of the seam")
+    context = contextvars.copy_context()
+    context.run(enter, lease)
+    await asyncio.create_task(_request(app), context=context)
+    lease.end()
+    if len(threads) != _VERIFIED_CALLS or len(set(threads)) != 1 or not threads[0].startswith(THREAD_NAME):
+        raise ConfigurationError(
+            f"FastAPI {fastapi.__version__} with Starlette {starlette.__version__} does not run synchronous code where "
+            f"this version of django-fastapi-bridge expects it: {threads}. Install one that supports them."
+        )
+
+
+async def _request(app: fastapi.FastAPI) -> None:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Message) -> None:
+        """Drop the answer."""
+
+    scope: Scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    await app(scope, receive, send)

@@ -1,8 +1,10 @@
 """The pool of request threads of this process."""
 
+import atexit
 import os
 import threading
-from typing import Protocol, cast
+from asyncio import Task
+from typing import Any, Protocol, cast
 
 from django.apps import apps
 
@@ -16,11 +18,15 @@ class Threads:
     """Makes the pool when it is first needed; a forked process gets one of its own.
 
     The app config of this package owns the one in use.
+
+    Attributes:
+        tasks: The tasks that `spawn` started and that still run: an event loop alone does not keep them alive.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pool: Pool | None = None
+        self.tasks: set[Task[Any]] = set[Task[Any]]()
         os.register_at_fork(after_in_child=self._forget_parent)
 
     def pool(self) -> Pool:
@@ -31,6 +37,7 @@ class Threads:
                 pool = self._pool
                 if pool is None:
                     pool = self._pool = Pool(THREADS.get())
+                    atexit.register(self.close)
         return pool
 
     def close(self, seconds: float = _JOIN_SECONDS) -> bool:

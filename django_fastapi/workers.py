@@ -15,6 +15,8 @@ from . import connections
 _logger = logging.getLogger("django_fastapi.threads")
 _numbers = itertools.count(1)
 
+THREAD_NAME = "django_fastapi"
+
 _COMPLAIN_SECONDS = 1.0
 
 Job = Callable[[], Optional["Job"]]  # what a worker runs; it returns what to run next, if anything, and never raises
@@ -208,7 +210,7 @@ class Pool:
         if self._idle:
             return self._idle.pop()
         if len(self._workers) < self.size:
-            worker = Worker(f"django_fastapi-{next(_numbers)}")
+            worker = Worker(f"{THREAD_NAME}-{next(_numbers)}")
             self._workers.append(worker)
             return worker
         if self._lendable:

@@ -12,11 +12,15 @@ import django_fastapi
 PUBLIC = [
     "APIRouter",
     "api",
+    "atomic",
+    "atomic_requests",
     "get_asgi_application",
     "get_default_api",
     "get_wsgi_application",
+    "hold_thread",
     "register_api",
     "set_default_api",
+    "spawn",
 ]
 
 

@@ -43,8 +43,3 @@ def test_gunicorn_answers_501_for_a_transfer_coding_it_does_not_know(own_server:
 @served_alone_by([_RUNSERVER])
 def test_runserver_answers_500_for_a_path_that_leaves_the_static_files(own_server: Running) -> None:
     assert send_anything(own_server, request("GET", "/static/..%2f..%2fsecret")) == 500
-
-
-@served_alone_by([_RUNSERVER])
-def test_runserver_answers_505_for_a_version_it_does_not_know(own_server: Running) -> None:
-    assert send_anything(own_server, b"GET / HTTP/9.9\r\n\r\n") == 505
