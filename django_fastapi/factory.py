@@ -7,6 +7,7 @@ from starlette.middleware.cors import CORSMiddleware
 from . import settings
 from .exceptions import ConfigurationError
 from .openapi import install_docs
+from .problems import install_handlers
 from .registry import APIRegistry, RegisteredAPI
 from .routing import atomic_requests, follows_atomic_requests, has_atomic_requests
 from .types import ASGIApp
@@ -57,6 +58,7 @@ def apply_settings(registry: APIRegistry) -> None:
         default.root_path = root_path
     for registered in registry.all():
         _require_atomic_requests(registered)
+        install_handlers(registered.api)
         install_docs(registered.api, settings.DOCS_ACCESS.get())
 
 

@@ -1,15 +1,21 @@
 """Django's own handler, as the application for what no API serves."""
 
-from typing import Any, cast
+import codecs
+import os
+from collections.abc import Mapping
+from typing import IO, Any, Final, cast
 
 from django.apps import apps
 from django.conf import settings
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
-from django.core.handlers.asgi import ASGIHandler
-from django.http import HttpRequest
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.urls import Resolver404, ResolverMatch
 
 from .types import ASGIApp
+
+_FORM: Final = "application/x-www-form-urlencoded"
 
 UNRESOLVED = "django_fastapi.unresolved"
 """The key set in the scope of a request whose path is in no URLconf."""
@@ -22,6 +28,28 @@ class DjangoHandler(ASGIHandler):
     (flatpages) or a redirect (`APPEND_SLASH`, `LocaleMiddleware`).
     """
 
+    def create_request(
+        self, scope: Mapping[str, Any], body_file: IO[bytes]
+    ) -> tuple[ASGIRequest, None] | tuple[None, HttpResponse]:
+        """Make the request as Django does, and mend what its ASGI side leaves to the view.
+
+        A chunked body has no `Content-Length`, without which Django's form parser finds no files; it is known by now. A
+        form in another charset than UTF-8 is 400 for Django too, but the page that says so reads the form again.
+        """
+        request, refusal = super().create_request(scope, body_file)
+        if request is None:
+            return None, cast("HttpResponse", refusal)
+        if request.content_type == _FORM and request.encoding:
+            if not _is_utf8(request.encoding):
+                return None, HttpResponseBadRequest()
+            request.encoding = "utf-8"  # the one spelling Django knows
+        if not request.META.get("CONTENT_LENGTH"):
+            size = body_file.seek(0, os.SEEK_END)
+            body_file.seek(0)
+            if size:
+                request.META["CONTENT_LENGTH"] = str(size)
+        return request, None
+
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
         """Resolve the path as Django does, and leave a mark if nothing fits."""
         try:
@@ -32,10 +60,32 @@ class DjangoHandler(ASGIHandler):
             raise
 
 
+class StaticFilesHandler(ASGIStaticFilesHandler):
+    """Django's handler of static files, for which a path out of their folder is 404 as any other missing file."""
+
+    def serve(self, request: HttpRequest) -> HttpResponse | FileResponse:
+        """Serve a file.
+
+        Raises:
+            Http404: There is none.
+        """
+        try:
+            return super().serve(request)
+        except SuspiciousFileOperation as error:
+            raise Http404(str(error)) from error
+
+
+def _is_utf8(charset: str) -> bool:
+    try:
+        return codecs.lookup(charset).name == "utf-8"
+    except LookupError:
+        return False
+
+
 def make_django_handler() -> ASGIApp:
     """Return Django's handler, serving static files as well with `DEBUG`, as `runserver` does."""
     handler: ASGIHandler = DjangoHandler()
     if settings.DEBUG and settings.STATIC_URL and apps.is_installed("django.contrib.staticfiles"):
-        handler = ASGIStaticFilesHandler(handler)
+        handler = StaticFilesHandler(handler)
     # django-stubs describe the scope as a dict, which it is, and Starlette as a mapping.
     return cast("ASGIApp", handler)

@@ -11,8 +11,8 @@ import asyncio
 import contextvars
 import functools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, TypeVar, cast
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, Final, TypeGuard, TypeVar, cast
 
 import anyio
 import anyio.to_thread
@@ -146,17 +146,25 @@ def _finish(response_content: Any, options: dict[str, Any]) -> Any:
     raise ConfigurationError(f"FastAPI {fastapi.__version__} serializes responses in a way this version cannot follow.")
 
 
-def _holds_orm(value: Any, depth: int) -> bool:
+def _holds_orm(value: object, depth: int) -> bool:
     if isinstance(value, _ORM):
         return True
     if depth == 0:
         return False
-    items: Iterable[Any] = ()
-    if isinstance(value, Mapping):
+    items: Iterable[object] = ()
+    if _is_mapping(value):
         items = value.values()
-    elif isinstance(value, list | tuple | set | frozenset):
-        items = cast("Iterable[Any]", value)
+    elif _is_collection(value):
+        items = value
     return any(_holds_orm(item, depth - 1) for item in items)
+
+
+def _is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
+    return isinstance(value, Mapping)
+
+
+def _is_collection(value: object) -> TypeGuard[Collection[object]]:
+    return isinstance(value, list | tuple | set | frozenset)
 
 
 def install() -> None:

@@ -15,8 +15,18 @@ _CRASHES = {
 
 
 @served_by(SERVERS)
-@pytest.mark.parametrize("path", _CRASHES)
-def test_the_traceback_is_printed_once(server: Running, path: str) -> None:
+@pytest.mark.parametrize("path", ["/probe/crash", "/probe/async-crash"])
+def test_the_traceback_of_an_endpoint_is_printed_once(server: Running, path: str) -> None:
+    crash_and_count(server, path)
+
+
+# Without DEBUG Django's own logging sends what a view raises to the admins, and nothing to the console.
+@served_by([server for server in SERVERS if server.debug])
+def test_the_traceback_of_a_django_view_is_printed_once(server: Running) -> None:
+    crash_and_count(server, "/django/crash/")
+
+
+def crash_and_count(server: Running, path: str) -> None:
     before = server.console().count(_CRASHES[path])
     with server.client() as client:
         for _ in range(_TIMES):
