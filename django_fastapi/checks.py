@@ -6,6 +6,7 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning as CheckWarning
+from django.db import connections
 
 from . import settings
 from .discovery import discover
@@ -14,12 +15,15 @@ from .openapi import has_assets
 from .registry import get_registry
 
 _PREFIX = "FASTAPI_"
+_PSYCOPG_POOL_SIZE = 4  # psycopg_pool's `min_size`, which is its `max_size` too unless that is given
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
     """Return what is wrong with the `FASTAPI_*` settings."""
     errors = _wrong_values()
-    return [*errors, *_unknown_names(), *([] if errors else [*_wildcard_with_credentials(), *_docs_without_means()])]
+    if errors:
+        return [*errors, *_unknown_names()]
+    return [*_unknown_names(), *_wildcard_with_credentials(), *_docs_without_means(), *_narrow_pools()]
 
 
 def check_routes(**_: Any) -> list[CheckMessage]:
@@ -93,6 +97,27 @@ def _wildcard_with_credentials() -> list[CheckMessage]:
             id="django_fastapi.W002",
         )
     ]
+
+
+def _narrow_pools() -> list[CheckMessage]:
+    """Compare psycopg's pools with the threads: a thread that finds none of its connections free waits and fails."""
+    threads = settings.THREADS.get()
+    found: list[CheckMessage] = []
+    for alias in connections:
+        pool: Any = connections.settings[alias].get("OPTIONS", {}).get("pool")
+        if not pool:
+            continue
+        options: dict[str, int] = {} if pool is True else pool
+        size = options.get("max_size") or options.get("min_size", _PSYCOPG_POOL_SIZE)
+        if size < threads:
+            found.append(
+                CheckWarning(
+                    f'The connection pool of the database "{alias}" has {size} connections for {threads} threads.',
+                    hint=f'Set OPTIONS["pool"] to {{"max_size": {threads}}}, or FASTAPI_THREADS to {size}.',
+                    id="django_fastapi.W006",
+                )
+            )
+    return found
 
 
 def _docs_without_means() -> list[CheckMessage]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.core.checks import CheckMessage, Error, Warning as CheckWarning, run_checks
+from django.db import connections
 from django.test import modify_settings
 from pytest_django import Settings
 
@@ -61,6 +62,22 @@ def test_docs_pages_without_assets_are_warned_of(settings: Settings, monkeypatch
     assert ids(check_settings()) == ["django_fastapi.W004"]
     settings.FASTAPI_DOCS_ACCESS = "off"
     assert check_settings() == []
+
+
+@pytest.mark.parametrize(
+    ("pool", "expected"),
+    [(False, []), (True, [4]), ({"min_size": 2, "max_size": 16}, []), ({"max_size": 8}, [8]), ({"min_size": 20}, [])],
+)
+def test_a_pool_with_fewer_connections_than_threads_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, pool: object, expected: list[int]
+) -> None:
+    monkeypatch.setitem(connections.settings["default"], "OPTIONS", {"pool": pool})
+    messages = check_settings()
+    assert ids(messages) == ["django_fastapi.W006"] * len(expected)
+    assert all(
+        f"has {size} connections for 16 threads" in message.msg
+        for size, message in zip(expected, messages, strict=True)
+    )
 
 
 def test_staff_access_needs_sessions_and_users(settings: Settings) -> None:
