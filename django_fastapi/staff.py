@@ -3,11 +3,10 @@
 from http import HTTPStatus
 from urllib.parse import urlencode
 
-from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.db import connections
 from django.http import HttpResponse
 from django.urls import NoReverseMatch, reverse
 from starlette.requests import Request
@@ -26,8 +25,7 @@ async def refuse_unless_staff(request: Request) -> Response | None:
     A browser that is not logged in is sent to the admin's login page, as `staff_member_required` does; other clients
     get 401, and a user who is not staff 403.
     """
-    async with ThreadSensitiveContext():
-        rank = await sync_to_async(_rank)(request)
+    rank = await sync_to_async(_rank)(request)
     if rank == _STAFF:
         return None
     if rank == _OTHER:
@@ -42,10 +40,7 @@ async def refuse_unless_staff(request: Request) -> Response | None:
 def _rank(request: Request) -> str:
     django_request = make_django_request(request.scope)
     SessionMiddleware(lambda _: HttpResponse()).process_request(django_request)
-    try:
-        user = get_user(django_request)
-    finally:
-        connections.close_all()  # this thread ends with its ThreadSensitiveContext
+    user = get_user(django_request)
     if not user.is_authenticated:
         return _ANONYMOUS
     # A custom user model need not have `is_staff`; then nobody is.
