@@ -7,8 +7,7 @@ import django
 
 from . import settings
 from .boundary import Boundary
-from .concurrency import enter, enter_borrowed, new_lease
-from .contexts import waiting_thread
+from .concurrency import enter, enter_borrowed, is_borrowed, new_lease
 from .discovery import discover
 from .dispatch import Dispatcher, ServedAPI
 from .exceptions import ConfigurationError
@@ -30,6 +29,7 @@ class SiteApplication:
     """
 
     def __init__(self, registry: APIRegistry) -> None:
+        install()
         get_django = functools.cache(make_django_handler)
         if settings.DJANGO_FALLBACK.get():
             get_django()
@@ -38,15 +38,14 @@ class SiteApplication:
         root_path = settings.ROOT_PATH.get()
         # The first to start is the last to end: the threads outlive what works on them.
         self._lifespan = SiteLifespan([Lifespan(_threads), *lifespans])
-        self._serve = Boundary(
-            Dispatcher(
-                [
-                    ServedAPI(with_cors(one.api), one.api.routes, one.prefix, root_path, lifespan.state)
-                    for one, lifespan in zip(registered, lifespans, strict=True)
-                ],
-                get_django,
-            )
+        self._dispatch = Dispatcher(
+            [
+                ServedAPI(with_cors(one.api), one.api.routes, one.prefix, root_path, lifespan.state)
+                for one, lifespan in zip(registered, lifespans, strict=True)
+            ],
+            get_django,
         )
+        self._serve = Boundary(self._serve_started)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection.
@@ -58,14 +57,13 @@ class SiteApplication:
         if kind == "lifespan":
             await self._lifespan.serve(receive, send)
         elif kind in ("http", "websocket"):
-            await self._lifespan.ensure_started()
             await self._serve_on_thread(scope, receive, send)
         else:
             raise ValueError(f"Unknown ASGI scope type {kind!r}.")
 
     async def _serve_on_thread(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, its synchronous work on a thread of its own."""
-        if waiting_thread() is not None:
+        if is_borrowed():
             enter_borrowed()
             await self._serve(scope, receive, send)
             return
@@ -77,6 +75,10 @@ class SiteApplication:
             await self._serve(scope, receive, send)
         finally:
             lease.end()
+
+    async def _serve_started(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._lifespan.ensure_started()
+        await self._dispatch(scope, receive, send)
 
 
 async def _threads(_scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,7 +104,6 @@ def get_asgi_application() -> SiteApplication:
         ConfigurationError: A setting is wrong.
     """
     django.setup(set_prefix=False)
-    install()
     registry = get_registry()
     discover(registry)
     apply_settings(registry)
