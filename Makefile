@@ -1,6 +1,6 @@
 # Everything a developer or CI does with this repository. `make help` lists it.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON ?= $(shell python3.11 --version >/dev/null 2>&1 && echo python3.11 || echo python3)
 VENV ?= .venv
 PORT ?= 8000
 BIN := $(VENV)/bin
@@ -63,8 +63,9 @@ types: $(VENV)/.dev ## Check types with mypy and pyright.
 # Newer interpreters, with the newest Django they take; one that is not installed is named and passed over.
 matrix: ## Run the tests on Python 3.12 and 3.13 too.
 	@for version in 3.12 3.13; do \
-		python=$$(command -v python$$version || ls -d $$HOME/.pyenv/versions/$$version.*/bin/python 2>/dev/null | tail -n 1); \
-		if [ -z "$$python" ]; then echo "Python $$version is not installed: not tested."; continue; fi; \
+		python=$$(ls -d $$HOME/.pyenv/versions/$$version.*/bin/python 2>/dev/null | tail -n 1); \
+		python=$${python:-$$(command -v python$$version)}; \
+		if ! "$$python" --version >/dev/null 2>&1; then echo "Python $$version is not installed: not tested."; continue; fi; \
 		$(MAKE) test PYTHON=$$python VENV=.venv-$$version || exit 1; \
 	done
 
