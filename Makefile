@@ -8,7 +8,7 @@ MANAGE := $(BIN)/python example/manage.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types matrix build bench-permissions browser clean
+.PHONY: help demo test suite lint format types matrix build bench-permissions browser clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -45,6 +45,9 @@ test: $(VENV)/.dev ## Run the whole test suite, with the coverage gate. Services
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+suite: $(VENV)/.dev ## Run the test suite on two processes, without coverage.
+	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+
 lint: $(VENV)/.dev ## Check style, formatting and the direction of imports.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -66,7 +69,7 @@ matrix: ## Run the tests on Python 3.12 and 3.13 too.
 		python=$$(ls -d $$HOME/.pyenv/versions/$$version.*/bin/python 2>/dev/null | tail -n 1); \
 		python=$${python:-$$(command -v python$$version)}; \
 		if ! "$$python" --version >/dev/null 2>&1; then echo "Python $$version is not installed: not tested."; continue; fi; \
-		$(MAKE) test PYTHON=$$python VENV=.venv-$$version || exit 1; \
+		$(MAKE) suite PYTHON=$$python VENV=.venv-$$version || exit 1; \
 	done
 
 build: $(VENV)/.dev ## Build the distribution and try the wheel in an environment of its own.

@@ -11,25 +11,25 @@ In an installed app, a module `api.py`::
 and in the settings `ASGI_APPLICATION = "django_fastapi.asgi.application"`.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter as APIRouter
-
-from .application import (
-    get_asgi_application as get_asgi_application,
-    get_wsgi_application as get_wsgi_application,
-)
-from .concurrency import hold_thread as hold_thread, spawn as spawn
-from .registry import (
-    get_default_api as get_default_api,
-    register_api as register_api,
-    set_default_api as set_default_api,
-)
-from .routing import atomic as atomic, atomic_requests as atomic_requests
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from fastapi import APIRouter as APIRouter, FastAPI
+
+    from .application import (
+        get_asgi_application as get_asgi_application,
+        get_wsgi_application as get_wsgi_application,
+    )
+    from .concurrency import hold_thread as hold_thread, spawn as spawn
+    from .registry import (
+        get_default_api as get_default_api,
+        register_api as register_api,
+        set_default_api as set_default_api,
+    )
+    from .routing import atomic as atomic, atomic_requests as atomic_requests
 
     api: FastAPI
 
@@ -47,10 +47,24 @@ __all__ = [
     "spawn",
 ]
 
-_MADE_WHEN_ASKED_FOR = {"api": get_default_api}
+_MODULES = {
+    "APIRouter": "fastapi",
+    "atomic": ".routing",
+    "atomic_requests": ".routing",
+    "get_asgi_application": ".application",
+    "get_default_api": ".registry",
+    "get_wsgi_application": ".application",
+    "hold_thread": ".concurrency",
+    "register_api": ".registry",
+    "set_default_api": ".registry",
+    "spawn": ".concurrency",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MADE_WHEN_ASKED_FOR:
-        return _MADE_WHEN_ASKED_FOR[name]()
+    # Nothing is imported before it is used: pytest imports this package for its plugin in every run.
+    if name == "api":
+        return import_module(".registry", __name__).get_default_api()
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,7 @@ import django
 
 from . import settings
 from .boundary import Boundary
-from .concurrency import enter, enter_borrowed, is_borrowed, new_lease
+from .concurrency import enter, enter_borrowed, is_borrowed, leave_borrowed, new_lease
 from .discovery import discover
 from .dispatch import Dispatcher, ServedAPI
 from .exceptions import ConfigurationError
@@ -65,7 +65,10 @@ class SiteApplication:
         """Serve one request, its synchronous work on a thread of its own."""
         if is_borrowed():
             enter_borrowed()
-            await self._serve(scope, receive, send)
+            try:
+                await self._serve(scope, receive, send)
+            finally:
+                await leave_borrowed()
             return
         lease = new_lease(f"{scope.get('method', 'WebSocket')} {scope['path']}")
         if scope["type"] == "websocket":

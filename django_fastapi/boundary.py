@@ -13,6 +13,9 @@ from .types import ASGIApp, Message, Receive, Scope, Send
 
 _logger = logging.getLogger("django.request")
 
+ON_EXCEPTION = "django_fastapi.on_exception"
+"""The key in a scope of a callable that is told of an unhandled exception, before it is answered; tests raise it."""
+
 _INTERNAL_ERROR = int(HTTPStatus.INTERNAL_SERVER_ERROR)
 _WEBSOCKET_INTERNAL_ERROR = 1011  # RFC 6455, section 7.4.1
 
@@ -37,6 +40,8 @@ class Boundary:
         try:
             await self.app(scope, receive, answer)
         except Exception as error:
+            if (tell := scope.get(ON_EXCEPTION)) is not None:
+                tell(error)
             await sync_to_async(report, thread_sensitive=False)(error, scope)
             if answer.is_complete:
                 return

@@ -8,13 +8,13 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Executor, Future
 from contextvars import ContextVar
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import anyio
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
 
 from . import connections
-from .contexts import enter_thread, loop_token, restore, waiting_thread
+from .contexts import enter_thread, forget_waiting_thread, leave_thread, loop_token, restore, waiting_thread
 from .leases import FutureTask, Lease, Task
 from .settings import THREAD_WAIT
 from .threads import get_pool, get_threads
@@ -25,11 +25,20 @@ T = TypeVar("T")
 _logger = logging.getLogger("django_fastapi.threads")
 
 _SWEEP_SECONDS: Final = 0.25
-_SWEEPS_A_COMPLAINT: Final = 8
 
 _is_ours: ContextVar[bool] = ContextVar("django_fastapi.is_ours", default=False)
 _lease: ContextVar[Lease | None] = ContextVar("django_fastapi.lease", default=None)
-_is_inside: ContextVar[bool] = ContextVar("django_fastapi.is_inside", default=False)
+_lent: ContextVar["LentThread | None"] = ContextVar("django_fastapi.lent", default=None)
+_on_return: ContextVar[list[Callable[[], None]] | None] = ContextVar("django_fastapi.on_return", default=None)
+_inside: ContextVar["_Call | None"] = ContextVar("django_fastapi.inside", default=None)
+
+
+class LentThread(Protocol):
+    """A thread that a test lends to the application, with its database connections."""
+
+    def add(self, task: Task) -> object:
+        """Run a task on the thread, after those that were added before."""
+        ...
 
 
 def is_ours() -> bool:
@@ -59,31 +68,66 @@ def enter(lease: Lease | None) -> None:
 
 
 def enter_borrowed() -> None:
-    """Have the current task do its synchronous work on the thread that waits for it in `async_to_sync`.
+    """Have the current task do its synchronous work on a thread of its caller's; see `is_borrowed`.
 
-    So a synchronous test and the application it calls are on one thread, with one connection and one transaction.
+    So a test and the application it calls are on one thread, with one connection and one transaction.
     """
+    if _lent.get() is not None:
+        enter(None)
     _is_ours.set(True)
     _lease.set(None)
+    _on_return.set([])
 
 
-async def run(function: Callable[[], T]) -> T:
+def on_return(function: Callable[[], None]) -> None:
+    """Have `leave_borrowed` run a function on the borrowed thread; nothing happens where none is borrowed."""
+    functions = _on_return.get()
+    if functions is not None:
+        functions.append(function)
+
+
+async def leave_borrowed() -> None:
+    """Give a borrowed thread back at the end of a request."""
+    functions = _on_return.get()
+    while functions:
+        await run(functions.pop())
+
+
+def is_borrowed() -> bool:
+    """Return whether there is a thread to borrow: one that `lend` named, or one that waits in `async_to_sync`."""
+    return _lent.get() is not None or waiting_thread() is not None
+
+
+def lend(thread: LentThread) -> None:
+    """Have what the current task calls do its synchronous work on `thread`, unless a lease says otherwise; for tests.
+
+    The context may come from another thread: its `asgiref.local.Local`s are made visible here.
+    """
+    restore(contextvars.copy_context())
+    forget_waiting_thread()
+    _lent.set(thread)
+
+
+async def run(function: Callable[[], T], *, must_run: bool = False) -> T:
     """Run a function on the request's thread, and return what it returns.
 
     It is to the function as if `sync_to_async` ran it: context variables go along and come back. When the current task
     is cancelled while the function runs, this waits for its end, since nothing can stop it.
 
+    Args:
+        function: What to run.
+        must_run: Run it even if the current task is cancelled before its turn has come: it cleans up.
+
     Raises:
         ThreadWaitTimeout: No thread became free in time.
         RequestThreadGone: The request is over.
     """
-    is_inside = _is_inside.get()
-    if (is_inside or _lease.get() is None) and waiting_thread() is not None:
+    if waiting_thread() is not None:
         # Below `async_to_sync`: that thread is the request's, and it is waiting for this call.
         return await sync_to_async(function)()
-    if is_inside:
+    if _is_inside():
         return await asyncio.wrap_future(_run_astray(function))
-    call = _Call(function)
+    call = _Call(function, must_run=must_run)
     _add(call)
     try:
         return cast("T", await call.result())
@@ -102,13 +146,21 @@ def spawn(coroutine: Coroutine[Any, Any, T], *, name: str | None = None) -> asyn
         name: The name of the task.
     """
     context = contextvars.copy_context()
-    context.run(enter, None)
+    context.run(_enter_spawned)
     task = asyncio.get_running_loop().create_task(coroutine, name=name, context=context)
     tasks = get_threads().tasks
     tasks.add(task)
     task.add_done_callback(tasks.discard)
     task.add_done_callback(_log_failure)
     return task
+
+
+def _enter_spawned() -> None:
+    if _inside.get() is not None:
+        # The caller runs below `async_to_sync` in a function on the request's thread, and that function ends.
+        _inside.set(None)
+        forget_waiting_thread()
+    enter(None)
 
 
 def _log_failure(task: asyncio.Task[Any]) -> None:
@@ -137,22 +189,34 @@ async def hold_thread() -> AsyncIterator[None]:
 class _Call:
     """A function on its way to the thread, and its result on the way back."""
 
-    __slots__ = ("_function", "_has_begun", "_is_delivered", "_loop", "_token", "_waiter", "context")
+    __slots__ = (
+        "_claim",
+        "_function",
+        "_is_delivered",
+        "_loop",
+        "_must_run",
+        "_token",
+        "_waiter",
+        "context",
+        "is_running",
+    )
 
-    def __init__(self, function: Callable[[], Any]) -> None:
+    def __init__(self, function: Callable[[], Any], *, must_run: bool) -> None:
         self._function = function
+        self._must_run = must_run
         self._loop = asyncio.get_running_loop()
         self._token = loop_token()
         self._waiter: asyncio.Future[Any] = self._loop.create_future()
-        self._has_begun = False
+        self._claim = threading.Lock()  # whoever has it decides: the thread to run, the event loop not to
         self._is_delivered = False
+        self.is_running = False
         self.context = contextvars.copy_context()
 
     async def result(self) -> Any:
         try:
             return await self._waiter
         except asyncio.CancelledError:
-            if self._has_begun:
+            if self._must_run or not self._claim.acquire(blocking=False):
                 with anyio.CancelScope(shield=True):
                     await self._end_of_function()
             raise
@@ -168,9 +232,8 @@ class _Call:
                 return
 
     def run(self) -> None:
-        if self._waiter.cancelled():
+        if not self._claim.acquire(blocking=False):
             return
-        self._has_begun = True
         enter_thread(self._loop, self._token)
         try:
             result = self.context.run(self._run_inside)
@@ -178,17 +241,21 @@ class _Call:
             self._deliver_soon(None, error)
         else:
             self._deliver_soon(result, None)
+        finally:
+            leave_thread()
 
     def fail(self, error: BaseException) -> None:
         self._deliver_soon(None, error)
 
     def _run_inside(self) -> Any:
         restore(self.context)
-        token = _is_inside.set(True)
+        token = _inside.set(self)
+        self.is_running = True
         try:
             return self._function()
         finally:
-            _is_inside.reset(token)
+            self.is_running = False
+            _inside.reset(token)
 
     def _deliver_soon(self, result: Any, error: BaseException | None) -> None:
         if isinstance(error, StopIteration):
@@ -212,12 +279,18 @@ class _Call:
             self._waiter.set_exception(error)
 
 
+def _is_inside() -> bool:
+    """Return whether a function on the request's thread waits for the current task; it may have ended by now."""
+    call = _inside.get()
+    return call is not None and call.is_running
+
+
 class _Router(Executor):
     """The executor that asgiref is given: it finds the request's thread at each call."""
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "Future[T]":
         function = functools.partial(fn, *args, **kwargs)
-        if _is_inside.get():
+        if _is_inside():
             return _run_astray(function)
         task = FutureTask(function)
         _add(task)
@@ -229,9 +302,12 @@ SyncToAsync.context_to_thread_executor[_context] = _Router()
 
 
 def _add(task: Task) -> None:
-    lease = _lease.get()
+    lease, lent = _lease.get(), _lent.get()
     if lease is not None:
         has_worker = lease.add(task)
+    elif lent is not None:
+        lent.add(task)
+        return
     else:
         lease = new_lease("a call outside of requests")
         has_worker = lease.add(task)
@@ -239,15 +315,14 @@ def _add(task: Task) -> None:
     if not has_worker:
         loop = asyncio.get_running_loop()
         if lease.pool.begin_sweeping(loop):
-            _sweep(lease.pool, loop, 1)
+            _sweep(lease.pool, loop)
 
 
-def _sweep(pool: Pool, loop: asyncio.AbstractEventLoop, count: int) -> None:
+def _sweep(pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
     """Look after those who wait for a worker, again and again until nobody does."""
-    if count % _SWEEPS_A_COMPLAINT == 0:
-        pool.complain()
+    pool.complain()
     if pool.expire():
-        loop.call_later(_SWEEP_SECONDS, _sweep, pool, loop, count + 1)
+        loop.call_later(_SWEEP_SECONDS, _sweep, pool, loop)
 
 
 def _run_astray(function: Callable[[], T]) -> "Future[T]":

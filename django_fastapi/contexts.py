@@ -8,7 +8,8 @@ for `anyio.from_thread.run`. `tests/test_contexts.py` fails when one of them cha
 import asyncio
 import contextvars
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any
 
 from anyio._core._eventloop import threadlocals
@@ -34,6 +35,29 @@ def enter_thread(loop: asyncio.AbstractEventLoop, token: EventLoopToken) -> None
     threadlocals.current_cancel_scope = None
 
 
+def leave_thread() -> None:
+    """Undo `enter_thread` where that matters: `anyio.from_thread.run` would wait for the thread that calls it."""
+    vars(threadlocals).pop("current_token", None)
+
+
+@contextmanager
+def thread_kept() -> Generator[None]:
+    """Undo within the current thread, at the end of the block, all that `enter_thread` and asgiref did to it."""
+    owners: list[dict[str, Any]] = [vars(SyncToAsync.threadlocal), vars(threadlocals)]
+    before = [dict(owner) for owner in owners]
+    try:
+        yield
+    finally:
+        for owner, known in zip(owners, before, strict=True):
+            owner.clear()
+            owner.update(known)
+
+
 def waiting_thread() -> Any | None:
     """Return the executor of the thread that waits in `async_to_sync` for the current task, or None."""
     return getattr(AsyncToSync.executors, "current", None)
+
+
+def forget_waiting_thread() -> None:
+    """Have the current context wait on no thread any longer: it is to outlive the call of `async_to_sync` above it."""
+    AsyncToSync.executors.current = None

@@ -1,7 +1,10 @@
 """A request's claim to a worker thread: its synchronous work, in order, on one thread."""
 
+import contextvars
 import enum
+import functools
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -63,6 +66,7 @@ class _Next(enum.Enum):
 
     KEEP = enum.auto()
     LEAVE = enum.auto()
+    END = enum.auto()
 
 
 class Lease(Executor):
@@ -77,8 +81,7 @@ class Lease(Executor):
         wait_seconds: How long a task waits for a worker before it fails with `ThreadWaitTimeout`.
 
     Attributes:
-        on_begin: Run on the thread before the first task.
-        on_end: Run on the thread after the last one, if there was a first.
+        on_end: Run on the thread after the last task, if there was a first, in the context of `end`.
     """
 
     def __init__(
@@ -91,7 +94,6 @@ class Lease(Executor):
         self.pool = pool
         self.wait_seconds = wait_seconds
         self._is_stream = False
-        self.on_begin: Callable[[], None] | None = None
         self.on_end: Callable[[], None] | None = None
         self._label = label
         self._tasks: deque[Task] = deque()
@@ -101,6 +103,8 @@ class Lease(Executor):
         self._is_ready = False  # the worker's connections are ready for this request
         self._has_begun = False
         self._is_ended = False
+        self._has_finished = False
+        self._context: contextvars.Context | None = None
         self._holds = 0  # of synchronous dependencies: a stream does not keep its thread for them
         self._firm_holds = 0
         self._iterators: dict[int, Iterator[Any]] = {}
@@ -194,7 +198,8 @@ class Lease(Executor):
             if self._is_ended:
                 return
             self._is_ended = True
-            if self._worker is not None or (self._has_begun and self.on_end is not None):
+            self._context = contextvars.copy_context()
+            if self._worker is not None or self._has_work_left():
                 self._wake()
 
     def move_in(self, worker: Worker) -> Job:
@@ -214,6 +219,8 @@ class Lease(Executor):
         self._is_busy = False
         tasks, self._tasks = self._tasks, deque()
         error = ThreadWaitTimeout(self.wait_seconds)
+        if self._is_ended and self._has_work_left():
+            self._wake()
 
         def refuse() -> None:
             for task in tasks:
@@ -226,12 +233,18 @@ class Lease(Executor):
         if self._worker is not None:
             self._wake()
 
+    def _has_work_left(self) -> bool:
+        """Whether something has to come at the end."""
+        return self._has_begun and not self._has_finished and self.on_end is not None
+
     def _wake(self) -> bool:
         if self._is_busy:
             return self._worker is not None
         self._is_busy = True
         if self._worker is None:
-            return self.pool.ask(self, self._last_worker, time.monotonic() + self.wait_seconds)
+            # What comes at the end of a request comes, however long that takes.
+            seconds = self.wait_seconds if self._tasks else math.inf
+            return self.pool.ask(self, self._last_worker, time.monotonic() + seconds)
         self.pool.reclaim(self)
         self._worker.put(self._work)
         return True
@@ -243,8 +256,11 @@ class Lease(Executor):
             step = self._next()
             if step is _Next.KEEP:
                 return None
-            if step is _Next.LEAVE:
-                self._finish()
+            if step is _Next.LEAVE or step is _Next.END:
+                if step is _Next.END:
+                    self._finish()
+                self._tidy_up()
+                self._is_ready = False
                 has_left, job = self._leave()
                 if has_left:
                     return job
@@ -253,6 +269,8 @@ class Lease(Executor):
                 self._make_ready()
             step.run()
             del step
+            if connections.has_lost():
+                self.pool.suspect()
 
     def _next(self) -> Task | _Next:
         is_open = self._is_ready and connections.has_open_work()
@@ -260,7 +278,7 @@ class Lease(Executor):
             if self._tasks:
                 return self._tasks.popleft()
             if self._is_ended:
-                return _Next.LEAVE
+                return _Next.END
             if is_open or self._is_held():
                 self._is_busy = False
                 return _Next.KEEP
@@ -281,30 +299,29 @@ class Lease(Executor):
             connections.test()
         connections.begin()
         self._is_ready = True
-        if not self._has_begun:
-            self._has_begun = True
-            _run_logged(self.on_begin)
+        self._has_begun = True
 
     def _finish(self) -> None:
+        """Do what comes after the last task."""
+        if self._has_begun and not self._is_ready:
+            self._make_ready()
         iterators, self._iterators = self._iterators, {}
         for iterator in iterators.values():
             _run_logged(getattr(iterator, "close", None))
-        if self._is_ended and self._has_begun:
-            _run_logged(self.on_end)
-            self.on_end = None
-        self._tidy_up()
-        self._is_ready = False
+        if self._has_begun and self._context is not None and self.on_end is not None:
+            _run_logged(functools.partial(self._context.run, self.on_end))
+        self._has_finished = True
 
     def _tidy_up(self) -> None:
         if self._closes_connections:
-            connections.close_all()
+            connections.discard_all()
         elif connections.give_back():
             self.pool.suspect()
 
     def _leave(self) -> tuple[bool, Job | None]:
         """Give the worker back unless there is more to do by now; return whether, and what it runs for the next."""
         with self.pool.lock:
-            if self._tasks:
+            if self._tasks or (self._is_ended and not self._has_finished):
                 return False, None
             worker, self._worker = self._worker, None
             assert worker is not None  # noqa: S101 (the worker runs this)
@@ -316,5 +333,5 @@ def _run_logged(function: Callable[[], None] | None) -> None:
     if function is not None:
         try:
             function()
-        except Exception:
+        except BaseException:  # whatever it is, it must not take the worker along
             _logger.exception("The work around a request failed.")

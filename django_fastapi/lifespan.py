@@ -66,6 +66,8 @@ class Lifespan:
         if not answer.done() and self._from_app.empty():
             # The specification: an application that raises or returns without an answer has no lifespan.
             answer.cancel()
+            if not self._task.cancelled():
+                self._task.exception()
             return
         message = await answer
         if message["type"] == f"lifespan.{phase}.failed":

@@ -25,6 +25,7 @@ from anyio import CapacityLimiter
 from django.db.models import Manager, Model, QuerySet
 
 from .concurrency import current_lease, enter, is_ours, new_lease, run
+from .contexts import forget_waiting_thread
 from .exceptions import ConfigurationError
 from .types import Message, Scope
 from .workers import THREAD_NAME
@@ -60,7 +61,7 @@ class _ToThread:
         if manager_method == "__enter__":
             return await _enter(function, func)
         try:
-            return await run(function)
+            return await run(function, must_run=manager_method == "__exit__")
         finally:
             if manager_method == "__exit__" and (lease := current_lease()) is not None:
                 lease.release()
@@ -97,7 +98,7 @@ async def _enter(function: Callable[[], T], func: Callable[..., Any]) -> T:
         if has_entered:
             leave = functools.partial(_unwrap(func).__self__.__exit__, type(error), error, error.__traceback__)
             with anyio.CancelScope(shield=True):
-                await run(leave)
+                await run(leave, must_run=True)
         if lease is not None:
             lease.release()
         raise
@@ -196,14 +197,20 @@ async def verify() -> None:
     app.include_router(router)
     lease = new_lease("the test of the seam")
     context = contextvars.copy_context()
+    context.run(forget_waiting_thread)
     context.run(enter, lease)
-    await asyncio.create_task(_request(app), context=context)
-    lease.end()
-    if len(threads) != _VERIFIED_CALLS or len(set(threads)) != 1 or not threads[0].startswith(THREAD_NAME):
+    failure: Exception | None = None
+    try:
+        await asyncio.create_task(_request(app), context=context)
+    except Exception as error:  # noqa: BLE001 (whatever it is, synchronous code did not run as it should)
+        failure = error
+    finally:
+        lease.end()
+    if failure or len(threads) != _VERIFIED_CALLS or len(set(threads)) != 1 or not threads[0].startswith(THREAD_NAME):
         raise ConfigurationError(
             f"FastAPI {fastapi.__version__} with Starlette {starlette.__version__} does not run synchronous code where "
             f"this version of django-fastapi-bridge expects it: {threads}. Install one that supports them."
-        )
+        ) from failure
 
 
 async def _request(app: fastapi.FastAPI) -> None:

@@ -18,6 +18,7 @@ _numbers = itertools.count(1)
 THREAD_NAME = "django_fastapi"
 
 _COMPLAIN_SECONDS = 1.0
+_SECONDS_BETWEEN_COMPLAINTS = 2.0
 
 Job = Callable[[], Optional["Job"]]  # what a worker runs; it returns what to run next, if anything, and never raises
 
@@ -88,10 +89,12 @@ class Pool:
         self.epoch: int = 0
         self._workers: list[Worker] = []
         self._idle: list[Worker] = []
+        self._retired: list[Worker] = []
         self._waiting: OrderedDict[Tenant, tuple[float, float]] = OrderedDict()
         self._lendable: OrderedDict[Tenant, None] = OrderedDict()
         self._since: dict[Worker, tuple[Tenant, float]] = {}
         self._sweeping_loop: AbstractEventLoop | None = None
+        self._quiet_until = 0.0
         self._is_closed = False
 
     @property
@@ -139,7 +142,7 @@ class Pool:
             tenant, _ = self._waiting.popitem(last=False)
             return self._hand_over(worker, tenant)
         if self._is_closed:
-            worker.stop()
+            self._retire(worker)
         else:
             self._idle.append(worker)
         return None
@@ -177,31 +180,41 @@ class Pool:
         now = time.monotonic()
         with self.lock:
             longest = max((now - since for since, _ in self._waiting.values()), default=0.0)
+            if longest <= _COMPLAIN_SECONDS or now < self._quiet_until:
+                return
+            self._quiet_until = now + _SECONDS_BETWEEN_COMPLAINTS
             count = len(self._waiting)
             holders = sorted(f"{tenant.label} for {now - since:.1f} s" for tenant, since in self._since.values())
-        if longest > _COMPLAIN_SECONDS:
-            _logger.warning(
-                "%d wait for one of %d request threads, the first for %.1f s; held by: %s",
-                count,
-                self.size,
-                longest,
-                ", ".join(holders),
-            )
+        _logger.warning(
+            "%d wait for one of %d request threads, the first for %.1f s; held by: %s",
+            count,
+            self.size,
+            longest,
+            ", ".join(holders),
+        )
 
     def close(self) -> None:
         """End the idle workers now, and the others when their tenants have left."""
         with self.lock:
             self._is_closed = True
             idle, self._idle = self._idle, []
-        for worker in idle:
-            worker.stop()
+            for worker in idle:
+                self._retire(worker)
 
     def join(self, seconds: float) -> bool:
         """Wait for all threads to end; return whether they have."""
         deadline = time.monotonic() + seconds
-        for worker in self._workers:
+        with self.lock:
+            workers = [*self._workers, *self._retired]
+        for worker in workers:
             worker.thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(worker.thread.is_alive() for worker in self._workers)
+        return not any(worker.thread.is_alive() for worker in workers)
+
+    def _retire(self, worker: Worker) -> None:
+        """End a worker; a tenant that comes late has a new one. The lock is held."""
+        self._workers.remove(worker)
+        self._retired.append(worker)
+        worker.stop()
 
     def _free_worker(self, preferred: Worker | None) -> Worker | None:
         if preferred is not None and preferred in self._idle:

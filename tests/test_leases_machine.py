@@ -1,0 +1,302 @@
+"""Random interleavings of what requests do, against what must hold whatever they do."""
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.db import connection, connections, transaction
+from hypothesis import HealthCheck, settings, strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
+
+from django_fastapi.exceptions import RequestThreadGone, ThreadWaitTimeout
+from django_fastapi.leases import Lease
+from django_fastapi.workers import Pool
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+LONG = 60.0
+SIZE = 2
+
+
+class Gate:
+    """Something a task waits at."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+
+
+class Request:
+    """A lease, what it was given to do, and what happened."""
+
+    def __init__(self, pool: Pool, *, wait_seconds: float) -> None:
+        self.lease = Lease(pool, "request", wait_seconds=wait_seconds)
+        self.lease.on_end = self._note_end
+        self.futures: list[Future[int]] = []
+        self.ran: list[int] = []
+        self.ends = 0
+        self.problems: list[str] = []
+        self.holds = self.firm_holds = 0
+        self.open_iterators: list[Any] = []
+        self.closed_on: list[threading.Thread] = []
+        self.thread_of_block: threading.Thread | None = None
+        self.blocks: list[Any] = []
+        self._is_running = threading.Lock()
+
+    def add(self, work: Callable[[], object]) -> None:
+        number = len(self.futures)
+
+        def task() -> int:
+            self._check(is_first_alone=self._is_running.acquire(blocking=False))
+            try:
+                work()
+            finally:
+                self.ran.append(number)
+                self._is_running.release()
+            return number
+
+        self.futures.append(self.lease.submit(task))
+
+    def open_block(self) -> None:
+        block = transaction.atomic()
+        block.__enter__()
+        self.blocks.append(block)
+        self.thread_of_block = threading.current_thread()
+
+    def close_block(self) -> None:
+        if self.blocks:
+            self.blocks.pop().__exit__(None, None, None)
+
+    def kill_connection(self) -> None:
+        wrapper = connections["default"]
+        raw = wrapper.connection
+        wrapper.errors_occurred = True
+        wrapper.is_usable = lambda: wrapper.connection is not raw  # type: ignore[method-assign]
+        vars(wrapper)["killed"] = raw, self
+
+    def items(self) -> Any:
+        try:
+            while True:
+                yield
+        finally:
+            self.closed_on.append(threading.current_thread())
+
+    def _check(self, *, is_first_alone: bool) -> None:
+        connection.ensure_connection()
+        if not is_first_alone:
+            self.problems.append("two tasks at a time")
+        if self.ends:
+            self.problems.append("a task after the end")
+        if connection.in_atomic_block is not bool(self.blocks):
+            self.problems.append("the transaction of another")
+        if self.blocks and threading.current_thread() is not self.thread_of_block:
+            self.problems.append("lost the thread of an open transaction")
+        killed, killer = vars(connections["default"]).get("killed", (None, None))
+        if killed is connection.connection and killer is not self:
+            self.problems.append("a dead connection of another")
+
+    def _note_end(self) -> None:
+        self.ends += 1
+
+
+class Requests(RuleBasedStateMachine):
+    """Requests that come, work, hold, stream, break and go, on a pool of two threads."""
+
+    requests = Bundle("requests")
+    gates = Bundle("gates")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = Pool(SIZE)
+        self.all: list[Request] = []
+        self.closed_gates: set[Gate] = set()
+        self.blocked: dict[threading.Thread, Gate] = {}
+
+    @rule(target=requests, wait_seconds=st.sampled_from([LONG, 0.0]))
+    def begin(self, wait_seconds: float) -> Request:
+        request = Request(self.pool, wait_seconds=wait_seconds)
+        self.all.append(request)
+        return request
+
+    @rule(request=requests)
+    def work(self, request: Request) -> None:
+        self._add(request, lambda: None)
+
+    @rule(request=requests)
+    def open_block(self, request: Request) -> None:
+        self._add(request, request.open_block)
+
+    @rule(request=requests)
+    def close_block(self, request: Request) -> None:
+        self._add(request, request.close_block)
+
+    @rule(request=requests)
+    def kill_connection(self, request: Request) -> None:
+        self._add(request, request.kill_connection)
+
+    @rule(request=requests, target=gates)
+    def work_slowly(self, request: Request) -> Gate:
+        gate = Gate()
+
+        def wait() -> None:
+            thread = threading.current_thread()
+            self.blocked[thread] = gate
+            gate.opened.wait(LONG)
+            del self.blocked[thread]
+
+        self.closed_gates.add(gate)
+        self._add(request, wait)
+        return gate
+
+    @rule(gate=consumes(gates))
+    def open_gate(self, gate: Gate) -> None:
+        self._open(gate)
+        self._settle()
+
+    @rule(request=requests)
+    def cancel(self, request: Request) -> None:
+        for future in reversed(request.futures):
+            if future.cancel():
+                return
+
+    @rule(request=requests)
+    def hold(self, request: Request) -> None:
+        request.lease.hold()
+        request.holds += 1
+
+    @rule(request=requests)
+    def release(self, request: Request) -> None:
+        if request.holds:
+            request.holds -= 1
+            request.lease.release()
+            self._settle()
+
+    @rule(request=requests, closes_connections=st.booleans())
+    def hold_firmly(self, request: Request, *, closes_connections: bool) -> None:
+        request.lease.hold_firmly(closes_connections=closes_connections)
+        request.firm_holds += 1
+
+    @rule(request=requests)
+    def release_firm(self, request: Request) -> None:
+        if request.firm_holds:
+            request.firm_holds -= 1
+            request.lease.release_firm()
+            self._settle()
+
+    @rule(request=requests)
+    def iterate(self, request: Request) -> None:
+        if not request.lease.is_ended:
+            iterator = request.items()
+            request.open_iterators.append(iterator)
+            request.lease.hold_iterator(iterator)
+            self._add(request, lambda: next(iterator))
+
+    @rule(request=requests)
+    def become_stream(self, request: Request) -> None:
+        request.lease.become_stream()
+        self._settle()
+
+    @rule()
+    def expire(self) -> None:
+        self.pool.expire()
+
+    @rule(request=consumes(requests))
+    def end(self, request: Request) -> None:
+        request.lease.end()
+        self._settle()
+
+    @rule(request=requests)
+    def end_and_go_on(self, request: Request) -> None:
+        request.lease.end()
+        self._settle()
+        with pytest.raises(RequestThreadGone):
+            request.add(lambda: None)
+
+    @invariant()
+    def no_request_met_what_it_must_not(self) -> None:
+        assert not [problem for request in self.all for problem in request.problems]
+
+    @invariant()
+    def tasks_run_in_order(self) -> None:
+        for request in self.all:
+            assert request.ran == sorted(request.ran)
+
+    @invariant()
+    def there_are_no_more_workers_than_allowed_and_none_is_idle_while_somebody_waits(self) -> None:
+        counts = self.pool.counts()
+        assert counts["workers"] <= SIZE
+        assert counts["idle"] + counts["lendable"] <= counts["workers"]
+        assert not counts["waiting"] or not counts["idle"] + counts["lendable"]
+        having = [request for request in self.all if request.lease.has_worker]
+        assert len(having) == counts["workers"] - counts["idle"]
+
+    def teardown(self) -> None:
+        for gate in list(self.closed_gates):
+            self._open(gate)
+        for request in self.all:
+            request.lease.end()
+        while self.pool.expire():
+            self._settle()
+        self._settle()
+        counts = self.pool.counts()
+        assert counts == {"workers": counts["workers"], "idle": counts["workers"], "lendable": 0, "waiting": 0}
+        for request in self.all:
+            self._assert_all_is_over(request)
+        self._assert_clean_threads()
+        self.pool.close()
+        assert self.pool.join(LONG)
+        self.no_request_met_what_it_must_not()
+
+    def _assert_all_is_over(self, request: Request) -> None:
+        assert all(future.done() for future in request.futures)
+        for number, future in enumerate(request.futures):
+            error = None if future.cancelled() else future.exception()
+            assert error is None or isinstance(error, ThreadWaitTimeout)
+            assert (number in request.ran) is (not future.cancelled() and error is None)
+        assert request.ends <= 1
+        assert request.ends or not request.ran
+        assert not any(iterator.gi_frame for iterator in request.open_iterators if _was_begun(iterator))
+
+    def _assert_clean_threads(self) -> None:
+        found: list[bool] = []
+        for _ in range(SIZE):
+            lease = Lease(self.pool, "look", wait_seconds=LONG)
+            found.append(lease.submit(lambda: connection.in_atomic_block).result(LONG))
+            lease.end()
+        assert not any(found)
+
+    def _add(self, request: Request, work: Callable[[], object]) -> None:
+        if not request.lease.is_ended:
+            request.add(work)
+            self._settle()
+
+    def _open(self, gate: Gate) -> None:
+        self.closed_gates.discard(gate)
+        gate.opened.set()
+
+    def _settle(self) -> None:
+        """Wait until each worker has done what it was given, or waits at a gate: so that a run can be repeated."""
+        for worker in list(self.pool._workers):  # noqa: SLF001 (there is no other way to see that nothing comes)
+            is_done = threading.Event()
+            worker.put(is_done.set)
+            while not is_done.wait(0.0005):
+                gate = self.blocked.get(worker.thread)
+                if gate is not None and not gate.opened.is_set():
+                    break
+
+
+def _was_begun(iterator: Any) -> bool:
+    return iterator.gi_frame is not None and iterator.gi_frame.f_lasti > 0
+
+
+@pytest.mark.usefixtures("transactional_db")
+@pytest.mark.timeout(300)
+def test_whatever_requests_do_in_whatever_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connections.settings["default"], name="CONN_MAX_AGE", value=None)
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        Requests,
+        settings=settings(
+            max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )

@@ -1,0 +1,733 @@
+import functools
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import Annotated, Any
+
+import anyio
+import anyio.to_thread
+import fastapi.concurrency
+import fastapi.routing
+import pytest
+import starlette.concurrency
+from atlas.models import Continent, Country
+from django.db.models import Manager, QuerySet
+from fastapi import (
+    APIRouter,
+    BackgroundTasks,
+    Depends,
+    FastAPI,
+    HTTPException,
+    Request,
+    Security,
+    UploadFile,
+    WebSocket,
+)
+from fastapi.openapi.models import APIKey, APIKeyIn
+from fastapi.responses import StreamingResponse
+from fastapi.routing import APIRoute
+from fastapi.security.base import SecurityBase
+from fastapi.sse import EventSourceResponse
+from pydantic import BaseModel, field_validator
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+from django_fastapi import seam
+from django_fastapi.exceptions import ConfigurationError
+from django_fastapi.registry import APIRegistry
+from django_fastapi.threads import Threads
+from django_fastapi.types import ASGIApp
+
+from .conftest import fetch
+from .request_threads import Places, Socket, Stream, own_threads
+
+MEGABYTE = 2**20
+
+
+@pytest.fixture(autouse=True)
+def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Threads]:
+    with own_threads(monkeypatch) as threads:
+        yield threads
+
+
+@pytest.fixture
+def places() -> Places:
+    return Places()
+
+
+@pytest.fixture
+def api(registry: APIRegistry) -> FastAPI:
+    return registry.get_default()
+
+
+# Where routes come from
+
+
+class OwnRoute(APIRoute):
+    """A route class of the project's own, as FastAPI's documentation has it."""
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        handle = super().get_route_handler()
+
+        async def handle_and_mark(request: Request) -> Response:
+            response: Response = await handle(request)
+            response.headers["own"] = "route"
+            return response
+
+        return handle_and_mark
+
+
+class ForeignRouter(APIRouter):
+    """A router as third parties make them: it changes the endpoint on the way in."""
+
+    def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        @functools.wraps(endpoint)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            return endpoint(*args, **kwargs)
+
+        super().add_api_route(path, wrapped, **options)
+
+
+def add_route(router: APIRouter, places: Places) -> None:
+    def dependency() -> None:
+        places.note()
+
+    def with_yield() -> Iterator[None]:
+        places.note()
+        yield
+        places.note()
+
+    @router.get("/place", dependencies=[Depends(dependency), Depends(with_yield)])
+    def endpoint() -> str:
+        places.note()
+        return "here"
+
+
+def plain(api: FastAPI, places: Places) -> None:
+    router = APIRouter()
+    add_route(router, places)
+    api.include_router(router)
+
+
+def included_before_its_routes(api: FastAPI, places: Places) -> None:
+    router = APIRouter()
+    api.include_router(router)
+    add_route(router, places)
+
+
+def nested(api: FastAPI, places: Places) -> None:
+    outer, middle, inner = APIRouter(), APIRouter(), APIRouter()
+    middle.include_router(inner)
+    outer.include_router(middle)
+    api.include_router(outer)
+    add_route(inner, places)
+
+
+def with_route_class(api: FastAPI, places: Places) -> None:
+    router = APIRouter(route_class=OwnRoute)
+    add_route(router, places)
+    api.include_router(router)
+
+
+def third_party(api: FastAPI, places: Places) -> None:
+    router = ForeignRouter()
+    add_route(router, places)
+    api.include_router(router)
+
+
+def sub_application(api: FastAPI, places: Places) -> None:
+    inner = FastAPI()
+    add_route(inner.router, places)
+    api.mount("/", inner)
+
+
+@pytest.mark.parametrize(
+    "include", [plain, included_before_its_routes, nested, with_route_class, third_party, sub_application]
+)
+def test_routes_run_on_one_thread_wherever_they_come_from(
+    api: FastAPI, build: Callable[[], ASGIApp], places: Places, include: Callable[[FastAPI, Places], None]
+) -> None:
+    include(api, places)
+    response = fetch(build(), "/place")
+    assert response.json() == "here"
+    assert (response.headers.get("own") == "route") is (include is with_route_class)
+    places.assert_one_request_thread(4)
+
+
+def test_a_plain_application_set_as_the_default_is_pinned_too(
+    registry: APIRegistry, build: Callable[[], ASGIApp], places: Places
+) -> None:
+    api = FastAPI()
+    add_route(api.router, places)
+    registry.set_default(api)
+    assert fetch(build(), "/place").json() == "here"
+    places.assert_one_request_thread(4)
+
+
+def test_starlettes_own_routes_are_pinned_too(api: FastAPI, build: Callable[[], ASGIApp], places: Places) -> None:
+    def endpoint(_request: Request) -> Response:
+        places.note()
+        return PlainTextResponse("here")
+
+    api.router.routes.append(Mount("/plain", routes=[Route("/route", endpoint)]))
+    assert fetch(build(), "/plain/route").text == "here"
+    places.assert_one_request_thread(1)
+
+
+# What a route calls
+
+
+class Callable_:  # noqa: N801 (an instance of it is the dependency)
+    def __init__(self, places: Places) -> None:
+        self.places = places
+
+    def __call__(self) -> None:
+        self.places.note()
+
+
+class YieldingCallable(Callable_):
+    def __call__(self) -> Iterator[None]:  # type: ignore[override]
+        self.places.note()
+        yield
+
+
+def note(places: Places) -> None:
+    places.note()
+
+
+def note_and_yield(places: Places) -> Iterator[None]:
+    places.note()
+    yield
+
+
+def wrapped_generator(places: Places) -> Callable[[], Any]:
+    def generator() -> Iterator[None]:
+        places.note()
+        yield
+
+    @functools.wraps(generator)
+    def wrapper() -> Any:
+        return generator()
+
+    return wrapper
+
+
+def class_as_dependency(places: Places) -> Callable[[], Any]:
+    class Noting:
+        def __init__(self) -> None:
+            places.note()
+
+    return Noting
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda places: places.note,
+        class_as_dependency,
+        Callable_,
+        YieldingCallable,
+        lambda places: functools.partial(note, places),
+        lambda places: functools.partial(note_and_yield, places),
+        wrapped_generator,
+    ],
+    ids=["method", "class", "instance", "yielding instance", "partial", "yielding partial", "wrapped generator"],
+)
+@pytest.mark.parametrize("is_override", [False, True], ids=["declared", "override"])
+def test_dependencies_of_all_kinds_run_on_the_thread_of_the_endpoint(
+    api: FastAPI,
+    build: Callable[[], ASGIApp],
+    places: Places,
+    make: Callable[[Places], Callable[[], Any]],
+    is_override: bool,  # noqa: FBT001 (pytest passes it by name)
+) -> None:
+    async def replaced() -> None:
+        pytest.fail("the override was not used")
+
+    dependency = make(places)
+    if is_override:
+        api.dependency_overrides[replaced] = dependency
+
+    @api.get("/", dependencies=[Depends(replaced if is_override else dependency)])
+    def endpoint() -> None:
+        places.note()
+
+    assert fetch(build(), "/").status_code == 200
+    places.assert_one_request_thread(2)
+
+
+def test_a_cached_dependency_runs_once_and_an_uncached_one_each_time_on_the_same_thread(
+    api: FastAPI, build: Callable[[], ASGIApp], places: Places
+) -> None:
+    def cached() -> None:
+        places.note()
+
+    def uncached() -> None:
+        places.note()
+
+    def first(_a: Annotated[None, Depends(cached)], _b: Annotated[None, Depends(uncached, use_cache=False)]) -> None:
+        places.note()
+
+    @api.get("/")
+    def endpoint(
+        _a: Annotated[None, Depends(first)],
+        _b: Annotated[None, Depends(cached)],
+        _c: Annotated[None, Depends(uncached, use_cache=False)],
+    ) -> None:
+        places.note()
+
+    assert fetch(build(), "/").status_code == 200
+    places.assert_one_request_thread(5)
+
+
+def test_dependencies_with_limited_concurrency_run_on_the_thread(
+    api: FastAPI, build: Callable[[], ASGIApp], places: Places
+) -> None:
+    def limited() -> None:
+        places.note()
+
+    def limited_with_yield() -> Iterator[None]:
+        places.note()
+        yield
+        places.note()
+
+    @api.get("/", dependencies=[Depends(limited, max_concurrency=1), Depends(limited_with_yield, max_concurrency=1)])
+    def endpoint() -> None:
+        places.note()
+
+    assert fetch(build(), "/").status_code == 200
+    places.assert_one_request_thread(4)
+
+
+class KeyScheme(SecurityBase):
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        self.model = APIKey(**{"in": APIKeyIn.header}, name="key")
+        self.scheme_name = "KeyScheme"
+
+    def __call__(self, request: Request) -> str | None:
+        self.places.note()
+        return request.headers.get("key")
+
+
+def test_a_security_scheme_runs_on_the_thread_and_is_still_in_openapi(
+    api: FastAPI, build: Callable[[], ASGIApp], places: Places
+) -> None:
+    @api.get("/secret")
+    def endpoint(key: Annotated[str | None, Security(KeyScheme(places))]) -> str | None:
+        places.note()
+        return key
+
+    assert fetch(build(), "/secret", headers={"key": "value"}).json() == "value"
+    places.assert_one_request_thread(2)
+    assert api.openapi()["paths"]["/secret"]["get"]["security"] == [{"KeyScheme": []}]
+    assert api.openapi()["components"]["securitySchemes"]["KeyScheme"]["in"] == "header"
+
+
+def test_an_upload_too_large_for_memory_is_written_and_read_on_the_request_thread(
+    api: FastAPI, build: Callable[[], ASGIApp], places: Places
+) -> None:
+    @api.post("/")
+    async def endpoint(file: UploadFile) -> int:
+        rolled = file.file
+        read = rolled.read
+
+        def noting_read(size: int = -1) -> bytes:
+            places.note()
+            return read(size)
+
+        rolled.read = noting_read  # type: ignore[method-assign]
+        return len(await file.read())
+
+    before = set(threading.enumerate())
+    response = fetch(build(), "/", "POST", files={"file": b"x" * (2 * MEGABYTE)})
+    assert response.json() == 2 * MEGABYTE
+    places.assert_one_request_thread(1)
+    assert not [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("AnyIO")]
+
+
+def test_background_tasks_and_exception_handlers_run_on_the_thread(
+    api: FastAPI, build: Callable[[], ASGIApp], places: Places
+) -> None:
+    def task() -> None:
+        places.note()
+
+    def add_task(tasks: BackgroundTasks) -> None:
+        places.note()
+        tasks.add_task(task)
+
+    @api.exception_handler(LookupError)
+    def handler(_request: Request, _error: Exception) -> Response:
+        places.note()
+        return JSONResponse("not there", 404)
+
+    @api.get("/task", dependencies=[Depends(add_task)])
+    def with_task(tasks: BackgroundTasks) -> None:
+        places.note()
+        tasks.add_task(task)
+
+    @api.get("/error")
+    def with_error() -> None:
+        places.note()
+        raise LookupError
+
+    app = build()
+    assert fetch(app, "/task").status_code == 200
+    places.assert_one_request_thread(4)
+    places.clear()
+    assert fetch(app, "/error").status_code == 404
+    places.assert_one_request_thread(2)
+
+
+# Answers in pieces
+
+
+def items(places: Places) -> Iterator[str]:
+    try:
+        for item in ("one", "two"):
+            places.note()
+            yield item
+    finally:
+        places.note()
+
+
+def add_streams(api: FastAPI, places: Places) -> None:
+    def dependency() -> None:
+        places.note()
+
+    @api.get("/sse", response_class=EventSourceResponse, dependencies=[Depends(dependency)])
+    def sse() -> Iterable[str]:
+        yield from items(places)
+
+    @api.get("/lines", dependencies=[Depends(dependency)])
+    def lines() -> Iterable[str]:
+        yield from items(places)
+
+    @api.get("/stream", dependencies=[Depends(dependency)])
+    def stream() -> StreamingResponse:
+        return StreamingResponse(items(places))
+
+    @api.get("/async", dependencies=[Depends(dependency)])
+    async def stream_of_async_endpoint() -> StreamingResponse:
+        return StreamingResponse(items(places))
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/sse", 'data: "one"\n\ndata: "two"\n\n'),
+        ("/lines", '"one"\n"two"\n'),
+        ("/stream", "onetwo"),
+        ("/async", "onetwo"),
+    ],
+)
+def test_synchronous_bodies_run_on_one_thread_from_first_to_last(
+    api: FastAPI, build: Callable[[], ASGIApp], places: Places, path: str, body: str
+) -> None:
+    add_streams(api, places)
+    assert fetch(build(), path).text == body
+    places.assert_one_request_thread(4)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/sse", "/lines", "/stream", "/async"])
+async def test_the_body_of_a_client_that_goes_away_is_closed_on_its_thread(
+    api: FastAPI, build: Callable[[], ASGIApp], places: Places, threads: Threads, path: str
+) -> None:
+    has_ended = threading.Event()
+
+    def endless() -> Iterator[str]:
+        try:
+            while True:
+                places.note()
+                yield "more"
+        finally:
+            places.note()
+            has_ended.set()
+
+    @api.get("/sse", response_class=EventSourceResponse)
+    def sse() -> Iterable[str]:
+        yield from endless()
+
+    @api.get("/lines")
+    def lines() -> Iterable[str]:
+        yield from endless()
+
+    @api.get("/stream")
+    def stream() -> StreamingResponse:
+        return StreamingResponse(endless())
+
+    @api.get("/async")
+    async def stream_of_async_endpoint() -> StreamingResponse:
+        return StreamingResponse(endless())
+
+    client = Stream(build(), path)
+    assert b"more" in await client.chunk()
+    await client.leave()
+    assert threads.close()
+    assert has_ended.is_set()
+    places.assert_one_request_thread(len(places))
+
+
+@pytest.mark.anyio
+async def test_synchronous_dependencies_of_a_websocket_run_on_request_threads(
+    api: FastAPI, build: Callable[[], ASGIApp], places: Places
+) -> None:
+    def plain_dependency() -> None:
+        places.note()
+
+    def with_yield() -> Iterator[None]:
+        places.note()
+        yield
+        places.note()
+
+    router = APIRouter(prefix="/sockets")
+
+    @router.websocket("/echo", dependencies=[Depends(plain_dependency), Depends(with_yield)])
+    async def echo(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.send_text(await socket.receive_text())
+        await socket.receive()
+
+    api.include_router(router)
+    socket = Socket(build(), "/sockets/echo")
+    assert (await socket.receive())["type"] == "websocket.accept"
+    assert await socket.ask("hello") == "hello"
+    await socket.close()
+    places.assert_one_request_thread(3)
+
+
+# Others in the process
+
+
+def test_another_application_of_the_process_keeps_anyios_threads(api: FastAPI, build: Callable[[], ASGIApp]) -> None:
+    ours, theirs = Places(), Places()
+    other = FastAPI()
+    add_route(other.router, theirs)
+    add_streams(other, theirs)
+    add_route(api.router, ours)
+    fetch(build(), "/place")
+    assert fetch(other, "/place").json() == "here"
+    assert fetch(other, "/lines").text == '"one"\n"two"\n'
+    ours.assert_one_request_thread(4)
+    assert len(theirs) == 8
+    assert set(theirs) == {"AnyIO worker thread"}
+
+
+# What comes out of the ORM
+
+
+class ContinentOut(BaseModel):
+    name: str
+
+
+class CountryOut(BaseModel):
+    name: str
+    continent: ContinentOut
+
+
+class Envelope(BaseModel):
+    items: list[CountryOut]
+
+
+@pytest.fixture
+def country(transactional_db: None) -> Country:  # noqa: ARG001
+    continent = Continent.objects.create(code="XX", name="Somewhere", population=1)
+    return Country.objects.create(code="XY", iso3="XYZ", name="Nowhere", area=1, population=1, continent=continent)
+
+
+NOWHERE = {"name": "Nowhere", "continent": {"name": "Somewhere"}}
+
+
+def an_instance() -> Country:
+    return Country.objects.get(code="XY")
+
+
+def a_queryset() -> QuerySet[Country]:
+    return Country.objects.filter(code="XY")
+
+
+def a_manager() -> Manager[Country]:
+    return Country.objects
+
+
+def a_list() -> list[Country]:
+    return list(Country.objects.all())
+
+
+def an_envelope() -> dict[str, QuerySet[Country]]:
+    return {"items": Country.objects.all()}
+
+
+@pytest.mark.usefixtures("country")
+@pytest.mark.parametrize(
+    ("get", "model", "expected"),
+    [
+        (an_instance, CountryOut, NOWHERE),
+        (a_queryset, list[CountryOut], [NOWHERE]),
+        (a_manager, list[CountryOut], [NOWHERE]),
+        (a_list, list[CountryOut], [NOWHERE]),
+        (an_envelope, Envelope, {"items": [NOWHERE]}),
+    ],
+)
+def test_what_comes_out_of_the_orm_may_be_lazy(
+    api: FastAPI, build: Callable[[], ASGIApp], get: Callable[[], Any], model: Any, expected: object
+) -> None:
+    @api.get("/async", response_model=model)
+    async def endpoint() -> Any:
+        return await fastapi.concurrency.run_in_threadpool(get)
+
+    api.get("/sync", response_model=model)(get)
+    app = build()
+    assert fetch(app, "/sync").json() == expected
+    assert fetch(app, "/async").json() == expected
+
+
+@pytest.mark.usefixtures("country")
+def test_a_response_from_the_orm_that_does_not_fit_its_model_is_a_500(
+    api: FastAPI, build: Callable[[], ASGIApp]
+) -> None:
+    class Other(BaseModel):
+        population: str
+
+    @api.get("/", response_model=Other)
+    async def endpoint() -> Country:
+        return await Country.objects.aget(code="XY")
+
+    assert fetch(build(), "/").status_code == 500
+
+
+def test_plain_data_of_an_async_endpoint_is_validated_without_a_thread(
+    api: FastAPI, build: Callable[[], ASGIApp], threads: Threads
+) -> None:
+    where = Places()
+
+    class Out(BaseModel):
+        name: str
+
+        @field_validator("name")
+        @classmethod
+        def note(cls, name: str) -> str:
+            where.note()
+            return name
+
+    @api.get("/", response_model=Out)
+    async def endpoint() -> dict[str, str]:
+        return {"name": "plain"}
+
+    app = build()
+    fetch(app, "/")
+    busy_before = threads.pool().counts()["workers"]
+    assert fetch(app, "/").json() == {"name": "plain"}
+    assert set(where) == {threading.current_thread().name}
+    assert threads.pool().counts()["workers"] == busy_before
+
+
+# The self-test, and what the seam leans on
+
+
+@pytest.mark.anyio
+async def test_the_self_test_passes_and_gives_its_thread_back(threads: Threads) -> None:
+    await seam.verify()
+    assert threads.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("module", [starlette.concurrency, fastapi.concurrency])
+async def test_the_self_test_names_the_versions_when_a_hop_goes_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, module: Any
+) -> None:
+    monkeypatch.setattr(module, "anyio", anyio)
+    with pytest.raises(ConfigurationError, match=f"FastAPI {fastapi.__version__} with Starlette .*AnyIO worker thread"):
+        await seam.verify()
+
+
+@pytest.mark.anyio
+async def test_the_self_test_fails_too_when_the_request_it_sends_does(
+    monkeypatch: pytest.MonkeyPatch, threads: Threads
+) -> None:
+    async def broken(**_options: Any) -> Any:
+        raise TypeError("another version of FastAPI")
+
+    monkeypatch.setattr(fastapi.routing, "serialize_response", broken)
+    with pytest.raises(ConfigurationError, match="does not run synchronous code") as failure:
+        await seam.verify()
+    assert isinstance(failure.value.__cause__, TypeError)
+    assert threads.close()
+
+
+def test_an_unpinned_site_refuses_to_start(
+    api: FastAPI, build: Callable[[], ASGIApp], monkeypatch: pytest.MonkeyPatch, places: Places
+) -> None:
+    add_route(api.router, places)
+    app = build()
+    monkeypatch.setattr(starlette.concurrency, "anyio", anyio)
+    assert fetch(app, "/place").status_code == 500
+    assert not places
+
+
+def test_installing_twice_changes_nothing() -> None:
+    before = starlette.concurrency.anyio, fastapi.concurrency.anyio, fastapi.routing.serialize_response  # type: ignore[attr-defined]
+    seam.install()
+    after = starlette.concurrency.anyio, fastapi.concurrency.anyio, fastapi.routing.serialize_response  # type: ignore[attr-defined]
+    assert before == after
+
+
+def test_what_the_seam_replaces_still_offers_all_of_anyio() -> None:
+    replaced: Any = fastapi.concurrency.anyio  # type: ignore[attr-defined]
+    assert replaced.CapacityLimiter is anyio.CapacityLimiter
+    assert replaced.to_thread.current_default_thread_limiter is anyio.to_thread.current_default_thread_limiter
+
+
+@pytest.mark.anyio
+async def test_private_name_next_of_starlette_is_what_bodies_are_iterated_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    called: list[tuple[Any, tuple[Any, ...]]] = []
+
+    class ToThread:
+        async def run_sync(self, function: Callable[..., Any], *args: Any) -> Any:
+            called.append((function, args))
+            return function(*args)
+
+    class AnyIO:
+        to_thread = ToThread()
+
+    monkeypatch.setattr(starlette.concurrency, "anyio", AnyIO())
+    iterator = iter(["item"])
+    assert [item async for item in starlette.concurrency.iterate_in_threadpool(iterator)] == ["item"]
+    private_next = vars(starlette.concurrency)["_next"]
+    assert called == [(private_next, (iterator,))] * 2
+
+
+def test_serialize_response_of_fastapi_awaits_nothing_for_an_async_endpoint() -> None:
+    original = seam._serialize  # noqa: SLF001 (what the seam leans on)
+    with pytest.raises(StopIteration) as end:
+        original(response_content={"a": 1}, is_coroutine=True).send(None)
+    assert end.value.value == {"a": 1}
+
+
+def test_serialize_response_is_looked_up_by_its_name_in_fastapis_routing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def replaced(**_options: Any) -> bytes:
+        return b"replaced"
+
+    other = FastAPI()
+
+    @other.get("/")
+    async def endpoint() -> str:
+        return "not replaced"
+
+    monkeypatch.setattr(fastapi.routing, "serialize_response", replaced)
+    assert fetch(other, "/").text == "replaced"
+
+
+def test_an_error_of_a_pinned_call_is_the_error_of_the_request(api: FastAPI, build: Callable[[], ASGIApp]) -> None:
+    def dependency() -> AsyncIterator[None]:
+        raise HTTPException(418)
+
+    @api.get("/", dependencies=[Depends(dependency)])
+    async def endpoint() -> None:
+        """Never reached."""
+
+    assert fetch(build(), "/").status_code == 418

@@ -1,0 +1,285 @@
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from atlas.models import Language
+from django.db import connection
+
+from django_fastapi import workers
+from django_fastapi.workers import Job, Pool, Worker
+
+LONG = 60.0
+
+
+@pytest.fixture
+def pool() -> Iterator[Pool]:
+    pool = Pool(2)
+    yield pool
+    pool.close()
+    assert pool.join(LONG)
+
+
+class Guest:
+    """A tenant that does nothing but come and go."""
+
+    def __init__(self, pool: Pool, label: str = "guest") -> None:
+        self.pool = pool
+        self.label = label
+        self.worker: Worker | None = None
+        self.moved_in = threading.Event()
+        self.tidied_up = threading.Event()
+        self.refused = False
+
+    def move_in(self, worker: Worker) -> Job:
+        self.worker = worker
+        return self._arrive
+
+    def move_out(self) -> tuple[Worker, Job]:
+        worker, self.worker = self.worker, None
+        assert worker is not None
+        return worker, self._tidy_up
+
+    def give_up(self) -> Callable[[], None]:
+        def refuse() -> None:
+            self.refused = True
+
+        return refuse
+
+    def ask(self, preferred: Worker | None = None, *, seconds: float = LONG) -> bool:
+        with self.pool.lock:
+            return self.pool.ask(self, preferred, time.monotonic() + seconds)
+
+    def leave(self) -> None:
+        """Give the worker back, as its last job."""
+        worker = self.worker
+        assert worker is not None
+        is_done = threading.Event()
+
+        def leave() -> Job | None:
+            with self.pool.lock:
+                self.worker = None
+                following = self.pool.take_back(worker)
+            is_done.set()
+            return following
+
+        worker.put(leave)
+        assert is_done.wait(LONG)
+
+    def leave_to_others(self) -> None:
+        with self.pool.lock:
+            self.pool.leave_to_others(self)
+
+    def _arrive(self) -> None:
+        self.moved_in.set()
+
+    def _tidy_up(self) -> None:
+        self.tidied_up.set()
+
+
+def has_moved_in(guest: Guest) -> bool:
+    return guest.moved_in.wait(LONG)
+
+
+def test_a_worker_runs_jobs_in_order_and_what_a_job_returns_before_the_next() -> None:
+    events: list[str] = []
+    worker = Worker("test")
+
+    def second() -> None:
+        events.append("second")
+
+    def first() -> Job:
+        events.append(f"first on {threading.current_thread().name}")
+        return second
+
+    worker.put(first)
+    worker.put(lambda: events.append("third"))
+    worker.stop()
+    worker.thread.join(LONG)
+    assert events == ["first on test", "second", "third"]
+    assert worker.thread.daemon
+
+
+@pytest.mark.usefixtures("transactional_db")
+def test_a_worker_that_ends_closes_its_connections() -> None:
+    raw: list[object] = []
+    worker = Worker("test")
+
+    def work() -> None:
+        Language.objects.count()
+        raw.append(connection.connection)
+
+    worker.put(work)
+    worker.stop()
+    worker.thread.join(LONG)
+    with pytest.raises(Exception, match="closed database"):
+        raw[0].execute("SELECT 1")  # type: ignore[attr-defined]
+
+
+def test_there_are_never_more_workers_than_asked_for_and_they_are_made_when_needed(pool: Pool) -> None:
+    guests = [Guest(pool) for _ in range(3)]
+    assert pool.counts() == {"workers": 0, "idle": 0, "lendable": 0, "waiting": 0}
+    assert [guest.ask() for guest in guests] == [True, True, False]
+    assert pool.counts() == {"workers": 2, "idle": 0, "lendable": 0, "waiting": 1}
+    assert pool.is_wanted
+    guests[0].leave()
+    assert has_moved_in(guests[2])
+    guests[1].leave()
+    guests[2].leave()
+    assert pool.counts() == {"workers": 2, "idle": 2, "lendable": 0, "waiting": 0}
+
+
+def test_who_waits_is_served_in_the_order_of_coming(pool: Pool) -> None:
+    guests = [Guest(pool) for _ in range(5)]
+    for guest in guests:
+        guest.ask()
+    for first, later in ((0, 2), (1, 3), (2, 4)):
+        assert not guests[later].moved_in.is_set()
+        guests[first].leave()
+        assert has_moved_in(guests[later])
+    guests[3].leave()
+    guests[4].leave()
+
+
+def test_a_tenant_gets_its_last_worker_again_if_that_is_idle(pool: Pool) -> None:
+    first, second = Guest(pool), Guest(pool)
+    first.ask()
+    second.ask()
+    used = first.worker
+    first.leave()
+    second.leave()
+    first.ask(used)
+    assert first.worker is used
+    second.ask(used)
+    assert second.worker is not used
+    first.leave()
+    second.leave()
+
+
+def test_a_worker_left_to_others_is_taken_only_when_none_is_free_the_longest_left_first(pool: Pool) -> None:
+    lenders = [Guest(pool), Guest(pool)]
+    assert [lender.ask() for lender in lenders] == [True, True]
+    for lender in lenders:
+        lender.leave_to_others()
+    taker = Guest(pool)
+    worker = lenders[0].worker
+    assert taker.ask()
+    assert taker.worker is worker
+    assert lenders[0].worker is None
+    assert lenders[0].tidied_up.wait(LONG)
+    assert lenders[1].worker is not None
+    taker.leave()
+    lenders[1].leave()
+
+
+def test_a_worker_that_was_reclaimed_is_not_given_to_others(pool: Pool) -> None:
+    lenders = [Guest(pool), Guest(pool)]
+    for lender in lenders:
+        lender.ask()
+    lenders[0].leave_to_others()
+    with pool.lock:
+        pool.reclaim(lenders[0])
+        pool.reclaim(lenders[1])
+    taker = Guest(pool)
+    assert not taker.ask()
+    lenders[0].leave()
+    assert has_moved_in(taker)
+    taker.leave()
+    lenders[1].leave()
+
+
+def test_who_waited_for_too_long_is_refused_and_only_they(pool: Pool) -> None:
+    hosts = [Guest(pool), Guest(pool)]
+    for host in hosts:
+        host.ask()
+    late, patient = Guest(pool), Guest(pool)
+    late.ask(seconds=0)
+    patient.ask()
+    assert pool.expire()
+    assert (late.refused, patient.refused) == (True, False)
+    hosts[0].leave()
+    assert has_moved_in(patient)
+    assert not late.moved_in.is_set()
+    assert not pool.expire()
+    hosts[1].leave()
+    patient.leave()
+
+
+def test_one_event_loop_sweeps_until_nobody_waits_and_another_one_if_that_is_closed(pool: Pool) -> None:
+    loop, other = asyncio.new_event_loop(), asyncio.new_event_loop()
+    assert pool.begin_sweeping(loop)
+    assert not pool.begin_sweeping(other)
+    loop.close()
+    assert pool.begin_sweeping(other)
+    assert not pool.expire()
+    assert pool.begin_sweeping(other)
+    other.close()
+
+
+def test_the_complaint_names_who_has_the_workers_and_is_not_repeated_at_once(
+    pool: Pool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = [Guest(pool, "GET /slow"), Guest(pool, "GET /slower")]
+    for host in hosts:
+        host.ask()
+    pool.complain()
+    waiting = Guest(pool)
+    waiting.ask()
+    pool.complain()
+    assert not caplog.records
+    monkeypatch.setattr(workers, "_COMPLAIN_SECONDS", -1.0)
+    pool.complain()
+    pool.complain()
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("django_fastapi.threads", logging.WARNING)
+    assert record.getMessage().startswith(
+        "1 wait for one of 2 request threads, the first for 0.0 s; held by: GET /slow"
+    )
+    assert "GET /slower for" in record.getMessage()
+    hosts[0].leave()
+    assert has_moved_in(waiting)
+    hosts[1].leave()
+    waiting.leave()
+
+
+def test_closing_ends_idle_workers_at_once_and_the_others_when_their_tenants_leave(pool: Pool) -> None:
+    stays, leaves = Guest(pool), Guest(pool)
+    stays.ask()
+    leaves.ask()
+    idle = leaves.worker
+    leaves.leave()
+    assert idle is not None
+    pool.close()
+    idle.thread.join(LONG)
+    assert not pool.join(0)
+    stays.leave()
+    assert pool.join(LONG)
+
+
+def test_closing_ends_no_worker_before_those_who_wait_have_had_one(pool: Pool) -> None:
+    guests = [Guest(pool) for _ in range(3)]
+    for guest in guests:
+        guest.ask()
+    pool.close()
+    guests[0].leave()
+    assert has_moved_in(guests[2])
+    guests[1].leave()
+    guests[2].leave()
+    assert pool.join(LONG)
+
+
+def test_who_comes_after_the_closing_is_served_all_the_same(pool: Pool) -> None:
+    """A request that began before the shutdown takes its thread when it needs one."""
+    guests = [Guest(pool), Guest(pool)]
+    for guest in guests:
+        guest.ask()
+    for guest in guests:
+        guest.leave()
+    pool.close()
+    late = Guest(pool)
+    assert late.ask()
+    assert has_moved_in(late)
+    late.leave()
+    assert pool.join(LONG)
