@@ -8,7 +8,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import Group, User
 from django.core import mail
 from django.db import connection
-from fastapi import WebSocket
+from fastapi import Depends, WebSocket
 from fastapi.responses import StreamingResponse
 from starlette.types import ASGIApp
 
@@ -171,8 +171,6 @@ async def test_websocket(site: GroupSite) -> None:
 async def test_mail_and_overrides(site: GroupSite) -> None:
     def dependency() -> str:
         return "real"
-
-    from fastapi import Depends  # noqa: PLC0415
 
     @site.api.post("/mail")
     def send(subject: str = Depends(dependency)) -> None:

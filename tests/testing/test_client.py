@@ -6,15 +6,17 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
+import anyio.from_thread
 import httpx
 import pytest
+from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.models import Group, User
 from django.core import mail
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils import translation
-from fastapi import BackgroundTasks, Depends, FastAPI, Form, Request, UploadFile
-from fastapi.responses import StreamingResponse
+from fastapi import BackgroundTasks, Depends, FastAPI, Form, Request, Response, UploadFile
+from fastapi.responses import RedirectResponse, StreamingResponse
 
 import django_fastapi
 from django_fastapi.exceptions import LifespanFailed
@@ -71,8 +73,6 @@ def test_bodies_forms_and_files(site: GroupSite) -> None:
 
 
 def test_cookies_are_kept(site: GroupSite) -> None:
-    from fastapi import Response  # noqa: PLC0415
-
     @site.api.get("/set")
     def set_cookie(response: Response) -> None:
         response.set_cookie("seen", "yes")
@@ -87,8 +87,6 @@ def test_cookies_are_kept(site: GroupSite) -> None:
 
 
 def test_redirects_are_followed_if_asked(site: GroupSite) -> None:
-    from fastapi.responses import RedirectResponse  # noqa: PLC0415
-
     @site.api.get("/from")
     def redirect() -> RedirectResponse:
         return RedirectResponse("/to")
@@ -117,8 +115,6 @@ def test_all_synchronous_work_is_on_the_tests_thread(site: GroupSite) -> None:
 
 
 def test_below_async_to_sync_in_an_endpoint_it_is_the_tests_thread_too(site: GroupSite) -> None:
-    from asgiref.sync import async_to_sync, sync_to_async  # noqa: PLC0415
-
     @site.api.get("/deep")
     def deep() -> int:
         return async_to_sync(sync_to_async(threading.get_ident))()
@@ -171,8 +167,6 @@ def test_what_a_context_holds_goes_in_and_not_out(site: GroupSite) -> None:
 
 
 def test_the_thread_is_left_as_it_was(site: GroupSite) -> None:
-    import anyio.from_thread  # noqa: PLC0415
-    from asgiref.sync import async_to_sync  # noqa: PLC0415
 
     Client(site.app).get("/openapi.json")
 

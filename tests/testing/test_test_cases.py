@@ -1,6 +1,7 @@
 """The clients in Django's own test cases. Each test begins with no rows, so what another left behind would be seen."""
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth.models import Group
 from django.db import connection, transaction
 from django.test import TestCase, TransactionTestCase
@@ -45,6 +46,10 @@ class SeesEachOther:
                 assert "from the test" in (await client.get(path)).json()
                 await client.post(path, params={"name": path})
                 assert await Group.objects.filter(name=path).aexists()
+
+    async def test_the_synchronous_client_below_an_async_test(self) -> None:
+        await sync_to_async(self.check)("/sync")
+        assert await Group.objects.acount() == 2
 
 
 class TestInTestCase(SeesEachOther, TestCase):

@@ -2,11 +2,14 @@ import threading
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth.models import Group
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connection, transaction
+from fastapi import HTTPException
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 
+from django_fastapi import atomic
 from django_fastapi.testing import Client
 
 from .conftest import PATHS, GroupSite
@@ -68,8 +71,6 @@ def test_callbacks_on_commit_are_captured(
 
     @site.api.post("/later")
     async def later() -> None:
-        from asgiref.sync import sync_to_async  # noqa: PLC0415
-
         await sync_to_async(transaction.on_commit)(lambda: calls.append("later"))
 
     @site.api.post("/soon")
@@ -87,9 +88,6 @@ def test_callbacks_on_commit_are_captured(
 
 @pytest.mark.django_db
 def test_an_atomic_dependency_rolls_back_to_its_savepoint(site: GroupSite) -> None:
-    from fastapi import HTTPException  # noqa: PLC0415
-
-    from django_fastapi import atomic  # noqa: PLC0415
 
     @site.api.post("/fails", dependencies=[atomic()])
     def fails() -> None:
