@@ -8,7 +8,7 @@ MANAGE := $(BIN)/python example/manage.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite lint format types matrix build bench-permissions browser clean
+.PHONY: help demo test suite lint format types matrix build bench-permissions debian clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -82,9 +82,9 @@ build: $(VENV)/.dev ## Build the distribution and try the wheel in an environmen
 bench-permissions: $(VENV)/.example ## Repeat the classic load: ab on GET /permissions and GET /async/permissions.
 	$(BIN)/python example/bench_permissions.py
 
-browser: ## Install what the browser tests need (Debian, as root).
-	@command -v chromium >/dev/null && command -v chromedriver >/dev/null \
-		|| { apt-get update -qq && apt-get install -qq -y chromium chromium-driver; } >/dev/null
+debian: ## Install the browser and the load generator that tests use (Debian, as root).
+	@for command in chromium chromedriver ab; do command -v $$command >/dev/null || missing=yes; done; \
+		[ -z "$$missing" ] || { apt-get update -qq && apt-get install -qq -y chromium chromium-driver apache2-utils; } >/dev/null
 
 clean: ## Remove what the other targets made.
 	rm -rf .venv* dist .coverage* .hypothesis .*_cache example/db.sqlite3* example/static_root

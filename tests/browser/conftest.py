@@ -34,7 +34,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def browser() -> Iterator[webdriver.Chrome]:
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not (chromium and driver):
-        pytest.skip("chromium and chromedriver are not installed; `make browser` installs them")
+        pytest.skip("chromium and chromedriver are not installed; `make debian` installs them")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for flag in FLAGS:
