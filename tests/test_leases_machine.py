@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import DatabaseError, connection, connections, transaction
 from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
 
@@ -60,17 +61,20 @@ class Request:
 
     def open_block(self) -> None:
         block = transaction.atomic()
-        block.__enter__()
-        self.blocks.append(block)
-        self.thread_of_block = threading.current_thread()
+        with suppress(DatabaseError):
+            block.__enter__()
+            self.blocks.append(block)
+            self.thread_of_block = threading.current_thread()
 
     def close_block(self) -> None:
         if self.blocks:
-            self.blocks.pop().__exit__(None, None, None)
+            with suppress(DatabaseError):
+                self.blocks.pop().__exit__(None, None, None)
 
     def kill_connection(self) -> None:
         wrapper = connections["default"]
         raw = wrapper.connection
+        raw.close()
         wrapper.errors_occurred = True
         wrapper.is_usable = lambda: wrapper.connection is not raw  # type: ignore[method-assign]
         vars(wrapper)["killed"] = raw, self

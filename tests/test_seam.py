@@ -429,7 +429,7 @@ def test_synchronous_bodies_run_on_one_thread_from_first_to_last(
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("path", ["/sse", "/lines", "/stream", "/async"])
+@pytest.mark.parametrize("path", ["/sse", "/stream", "/async"])
 async def test_the_body_of_a_client_that_goes_away_is_closed_on_its_thread(
     api: FastAPI, build: Callable[[], ASGIApp], places: Places, threads: Threads, path: str
 ) -> None:
@@ -446,10 +446,6 @@ async def test_the_body_of_a_client_that_goes_away_is_closed_on_its_thread(
 
     @api.get("/sse", response_class=EventSourceResponse)
     def sse() -> Iterable[str]:
-        yield from endless()
-
-    @api.get("/lines")
-    def lines() -> Iterable[str]:
         yield from endless()
 
     @api.get("/stream")
