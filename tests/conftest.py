@@ -8,6 +8,7 @@ import httpx
 import pytest
 from django.apps import apps
 from django.urls import URLPattern, URLResolver
+from django.utils import timezone, translation
 from pytest_django import DjangoDbBlocker, Settings
 
 from django_fastapi.factory import apply_settings, make_default_api
@@ -27,6 +28,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get(NO_SKIPS) and reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(autouse=True)
+def default_language_and_time_zone() -> None:
+    """Begin with those of the settings: Django's test client leaves what `LocaleMiddleware` activated."""
+    translation.deactivate()
+    timezone.deactivate()
 
 
 @pytest.fixture
