@@ -6,8 +6,10 @@ from http import HTTPStatus
 from asgiref.sync import sync_to_async
 from django.http import HttpResponseServerError
 from django.utils.log import log_response
+from starlette.responses import JSONResponse
 
 from .concurrency import current_lease
+from .exceptions import ThreadWaitTimeout
 from .requests import make_django_request
 from .types import ASGIApp, Message, Receive, Scope, Send
 
@@ -40,6 +42,11 @@ class Boundary:
         try:
             await self.app(scope, receive, answer)
         except Exception as error:
+            if isinstance(error, ThreadWaitTimeout) and scope["type"] == "http" and not answer.is_started:
+                # Out of reach of the APIs' exception handlers: from Django's handler, or a listener to a signal.
+                refusal = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+                await refusal(scope, receive, send)
+                return
             if (tell := scope.get(ON_EXCEPTION)) is not None:
                 tell(error)
             await sync_to_async(report, thread_sensitive=False)(error, scope)

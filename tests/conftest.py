@@ -2,14 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx
 import pytest
 from django.apps import apps
 from django.urls import URLPattern, URLResolver
 from django.utils import timezone, translation
-from pytest_django import DjangoDbBlocker, Settings
+from pytest_django import Settings
 
 from django_fastapi.factory import apply_settings, make_default_api
 from django_fastapi.registry import APIRegistry
@@ -72,13 +72,6 @@ def build(registry: APIRegistry) -> Callable[[], ASGIApp]:
         return SiteApplication(registry)
 
     return build_site
-
-
-@pytest.fixture
-def unblocked(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:  # noqa: ARG001
-    """Let every thread use the (empty) test database, outside any transaction."""
-    with django_db_blocker.unblock():
-        yield
 
 
 def fetch(app: ASGIApp, path: str, method: str = "GET", **options: object) -> httpx.Response:

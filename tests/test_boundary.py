@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from django_fastapi.boundary import Boundary, report
+from django_fastapi.exceptions import ThreadWaitTimeout
 from django_fastapi.registry import APIRegistry
 
 from .conftest import fetch
@@ -185,3 +186,12 @@ def test_the_handler_of_the_project_wins(
 
     assert fetch(build(), "/broken").text == "mine: broken"
     assert errors(caplog) == ["broken"]
+
+
+def test_a_wait_in_vain_outside_of_the_apis_handlers_is_503(caplog: pytest.LogCaptureFixture) -> None:
+    async def busy(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise ThreadWaitTimeout(3)
+
+    answer = fetch(Boundary(busy), "/")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "3")
+    assert errors(caplog) == []

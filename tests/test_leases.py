@@ -295,6 +295,49 @@ def test_it_comes_too_when_others_have_the_thread_by_then(pool: Pool) -> None:
     assert events == ["end"]
 
 
+def test_it_waits_for_a_thread_for_as_long_as_it_takes(pool: Pool) -> None:
+    events: list[str] = []
+    lease, other = make(pool, wait_seconds=0), make(pool)
+    lease.on_end = lambda: events.append("end")
+    lease.submit(here).result(LONG)
+    settle(pool)
+    other.submit(here).result(LONG)
+    other.hold()
+    refused = lease.submit(here)
+    lease.end()
+    for _ in range(2):
+        assert pool.expire()
+    assert isinstance(refused.exception(0), ThreadWaitTimeout)
+    other.end()
+    settle(pool)
+    assert events == ["end"]
+
+
+@pytest.mark.usefixtures("transactional_db")
+def test_it_comes_too_when_the_end_is_told_while_the_thread_is_given_back(pool: Pool) -> None:
+    gate, events = Gate(), list[str]()
+    lease = make(pool)
+    lease.become_stream()
+    lease.on_end = lambda: events.append("end")
+
+    def make_giving_back_slow() -> None:
+        wrapper = connections["default"]
+
+        def slowly() -> None:
+            del vars(wrapper)["close_if_unusable_or_obsolete"]
+            gate.wait()
+
+        wrapper.close_if_unusable_or_obsolete = slowly  # type: ignore[method-assign]
+
+    lease.submit(make_giving_back_slow)
+    assert gate.reached.wait(LONG)
+    lease.end()
+    gate.opened.set()
+    settle(pool)
+    assert events == ["end"]
+    assert not lease.has_worker
+
+
 @pytest.mark.parametrize("error", [ValueError, SystemExit, GeneratorExit])
 def test_whatever_the_end_raises_is_logged_and_costs_no_thread(
     pool: Pool, caplog: pytest.LogCaptureFixture, error: type[BaseException]
