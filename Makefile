@@ -8,7 +8,7 @@ MANAGE := $(BIN)/python example/manage.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite lint format types matrix build bench-permissions debian clean
+.PHONY: help demo test suite lint format types matrix build bench bench-permissions debian clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -78,6 +78,9 @@ build: $(VENV)/.dev ## Build the distribution and try the wheel in an environmen
 	$(PYTHON) -m venv $(VENV)-wheel
 	$(VENV)-wheel/bin/pip install --quiet dist/*.whl
 	$(VENV)-wheel/bin/python tests/wheel.py
+
+bench: $(VENV)/.dev ## Measure this project against its peers, interleaved, and write docs/bench.md.
+	$(BIN)/python -m bench
 
 bench-permissions: $(VENV)/.example ## Repeat the classic load: ab on GET /permissions and GET /async/permissions.
 	$(BIN)/python example/bench_permissions.py

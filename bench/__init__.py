@@ -1,0 +1,1 @@
+"""The benchmark of this repository: `make bench`, or `python -m bench --help`."""

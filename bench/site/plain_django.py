@@ -1,0 +1,5 @@
+"""Contestant: Django's own ASGI handler."""
+
+from django.core.asgi import get_asgi_application
+
+application = get_asgi_application()
