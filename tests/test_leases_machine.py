@@ -1,5 +1,6 @@
 """Random interleavings of what requests do, against what must hold whatever they do."""
 
+import inspect
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -260,7 +261,7 @@ class Requests(RuleBasedStateMachine):
             assert (number in request.ran) is (not future.cancelled() and error is None)
         assert request.ends <= 1
         assert request.ends or not request.ran
-        assert not any(iterator.gi_frame for iterator in request.open_iterators if _was_begun(iterator))
+        assert inspect.GEN_SUSPENDED not in map(inspect.getgeneratorstate, request.open_iterators)
 
     def _assert_clean_threads(self) -> None:
         found: list[bool] = []
@@ -288,10 +289,6 @@ class Requests(RuleBasedStateMachine):
                 gate = self.blocked.get(worker.thread)
                 if gate is not None and not gate.opened.is_set():
                     break
-
-
-def _was_begun(iterator: Any) -> bool:
-    return iterator.gi_frame is not None and iterator.gi_frame.f_lasti > 0
 
 
 @pytest.mark.usefixtures("transactional_db")
