@@ -23,3 +23,5 @@ SECRET_KEY = os.environ.get("SECRET_KEY", "only-for-tests-" + "x" * 50)
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "testserver", "other.test"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 LANGUAGES = [("en", "English"), ("de", "German")]
+# Django 6.1 warns of mail without it; earlier versions do not know it.
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
