@@ -46,7 +46,7 @@ test: $(VENV)/.dev ## Run the whole test suite, with the coverage gate. Services
 	$(BIN)/coverage report
 
 suite: $(VENV)/.dev ## Run the test suite on two processes, without coverage.
-	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev ## Check style, formatting and the direction of imports.
 	$(BIN)/ruff check
