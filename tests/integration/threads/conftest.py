@@ -11,14 +11,6 @@ from .loads import Database, Load, Loaded, migrate, postgres_database, postgres_
 Databases = Callable[[str], Database]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests on one process under xdist: their servers fill what PostgreSQL has of connections."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("threads"))
-
-
 @pytest.fixture(scope="session")
 def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
     """Give a function that returns the migrated database of a kind."""
