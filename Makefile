@@ -45,10 +45,9 @@ test: $(VENV)/.dev ## Run the whole test suite, with the coverage gate. Services
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-# The load tests fill what PostgreSQL has of connections: one process for them.
-suite: $(VENV)/.dev ## Run the test suite on two processes, without coverage.
+# The load tests fill what PostgreSQL has of connections: not two at a time.
+suite: $(VENV)/.dev ## Run the test suite but for the load tests on two processes, without coverage.
 	$(BIN)/pytest -n 2 --ignore tests/integration/threads $(PYTEST_ARGS)
-	$(BIN)/pytest tests/integration/threads $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev ## Check style, formatting and the direction of imports.
 	$(BIN)/ruff check
