@@ -8,15 +8,29 @@
     │   └── APIAlreadyRegistered
     ├── LifespanFailed                an API's start-up or shutdown
     ├── RequestThreadGone             synchronous work of a task that outlived its request
+    ├── BodyNotRead                   a body asked for on the event loop; also Django's SynchronousOnlyOperation
     ├── ThreadWaitTimeout             no request thread became free in time; answered with 503
+    ├── Throttled                     too many requests of one client; answered with 429
+    ├── ThrottleUnavailable           nobody can count the requests of a client; answered with 503
+    ├── SessionsUnavailable           the cache of the sessions does not answer; answered with 503
+    ├── UnfitValue                    a client's value that no database column can be compared with
+    ├── WriteRefused                  what a client wants to write; carries what is wrong, place by place
+    │   ├── InvalidInput
+    │   └── Conflict
+    ├── PreconditionFailed            the object is no longer what the client last saw (RFC 9110)
+    ├── PreconditionRequired          a client wants to change what it does not say to have seen (RFC 6585)
+    ├── AwaitForgotten                an awaitable used before it was awaited; also Django's SynchronousOnlyOperation
     ├── IncompleteResponse            an application that ended without a whole answer
     └── BadRequest                    what a client sent, found before the application; carries its status
         └── TruncatedBody
 """
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
 from starlette.exceptions import HTTPException
 
 
@@ -50,6 +64,16 @@ class RequestThreadGone(DjangoFastAPIError, RuntimeError):  # noqa: N818 (it say
         )
 
 
+class BodyNotRead(DjangoFastAPIError, SynchronousOnlyOperation):  # noqa: N818 (it says what is wrong)
+    """Code on the event loop asks Django's request for a body that nobody has read yet."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The body of this request has not been read, and waiting for it here would stop the event loop. "
+            "`await django_request.aload_body()` first, or use a `def` endpoint, which may wait."
+        )
+
+
 class ThreadWaitTimeout(DjangoFastAPIError, HTTPException):  # noqa: N818 (it says what is wrong)
     """No request thread became free within `FASTAPI_THREAD_WAIT` seconds.
 
@@ -66,6 +90,102 @@ class ThreadWaitTimeout(DjangoFastAPIError, HTTPException):  # noqa: N818 (it sa
             detail="The server is busy. Try again later.",
             headers={"Retry-After": str(max(1, round(seconds)))},
         )
+
+
+class Throttled(DjangoFastAPIError, HTTPException):  # noqa: N818 (it says what is wrong)
+    """A client has made more requests than it may.
+
+    It is a 429 with `Retry-After` (RFC 6585, section 4) for FastAPI's and Starlette's exception handlers.
+
+    Args:
+        seconds: After how many it may ask again.
+    """
+
+    def __init__(self, seconds: int) -> None:
+        HTTPException.__init__(
+            self,
+            HTTPStatus.TOO_MANY_REQUESTS,
+            detail="Too many requests. Try again later.",
+            headers={"Retry-After": str(seconds)},
+        )
+
+
+class ThrottleUnavailable(DjangoFastAPIError, HTTPException):  # noqa: N818 (it says what is wrong)
+    """The cache that counts the requests of a client does not answer. It is a 503 with `Retry-After`."""
+
+    def __init__(self) -> None:
+        HTTPException.__init__(
+            self,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            detail="The service is not available. Try again later.",
+            headers={"Retry-After": "5"},
+        )
+
+
+class SessionsUnavailable(DjangoFastAPIError):  # noqa: N818 (it says what is wrong)
+    """The cache that keeps the sessions does not answer, so that nobody knows who the visitor is."""
+
+    def __init__(self) -> None:
+        super().__init__("The cache of SESSION_CACHE_ALIAS does not answer.")
+
+
+class UnfitValue(DjangoFastAPIError, ValueError):  # noqa: N818 (named after the value)
+    """No row can have this value; the message says what is right, in words for the client, and begins with a verb."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with what a client wants to write.
+
+    Args:
+        loc: Where in the request it is, as FastAPI has it: `("body", "title")`.
+        message: What is wrong, for people; a lazily translated text stays one until the answer is written.
+        kind: What is wrong, for programs, such as "unique".
+        params: Values for the placeholders of the message.
+        context: What else programs may want to know, as JSON has it.
+    """
+
+    loc: tuple[str | int, ...]
+    message: Any
+    kind: str = "invalid"
+    params: Mapping[str, Any] | None = None
+    context: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __str__(self) -> str:
+        """Return the message in the language of the moment."""
+        return str(self.message % self.params if self.params else self.message)
+
+
+class WriteRefused(DjangoFastAPIError):  # noqa: N818 (it says what happened)
+    """What a client wants to write cannot be written, and nothing was.
+
+    Args:
+        faults: What is wrong, all of it.
+    """
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults: tuple[Fault, ...] = tuple(faults)
+        super().__init__("; ".join(f"{'.'.join(map(str, one.loc))}: {one}" for one in self.faults))
+
+
+class InvalidInput(WriteRefused):
+    """Values are wrong, whatever else is in the database."""
+
+
+class Conflict(WriteRefused):
+    """Values are right, and something that is in the database already stands against them."""
+
+
+class PreconditionFailed(DjangoFastAPIError):  # noqa: N818 (RFC 9110's words)
+    """The object has changed since the client read it, so that what it wants may rest on a mistake."""
+
+
+class PreconditionRequired(DjangoFastAPIError):  # noqa: N818 (RFC 6585's words)
+    """The object may only be changed by a client that says which version of it it has read."""
+
+
+class AwaitForgotten(DjangoFastAPIError, SynchronousOnlyOperation):  # noqa: N818 (it says what is wrong)
+    """What a shortcut returned on the event loop was used without `await`."""
 
 
 class IncompleteResponse(DjangoFastAPIError):  # noqa: N818 (named after the condition, as in http.client.IncompleteRead)

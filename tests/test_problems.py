@@ -1,63 +1,209 @@
-import pytest
-from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+import asyncio
+from typing import Any
 
-from django_fastapi.problems import install_handlers
+import httpx
+import pytest
+from django.utils import translation
+from django.utils.translation import gettext_lazy
+from fastapi import FastAPI
+from pytest_django import Settings
+from starlette.types import Receive, Scope, Send
+
+from django_fastapi.problems import Problem, error_response, respond
 
 from .conftest import fetch
 
-JSON = {"Content-Type": "application/json"}
+DETAILS = {"Accept": "application/problem+json"}
+STATUSES = [400, 401, 403, 404, 405, 406, 409, 412, 413, 415, 422, 428, 429, 500, 503]
 
 
-@pytest.fixture
-def api() -> FastAPI:
-    api = FastAPI()
+def answer(problem: Problem, headers: dict[str, str] | None = None, query: str = "") -> httpx.Response:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(scope, problem)(scope, receive, send)
 
-    @api.post("/numbers")
-    def numbers(numbers: list[int]) -> int:
-        return sum(numbers)
-
-    install_handlers(api)
-    return api
+    return fetch(app, f"/{query}", headers=headers)
 
 
-def test_an_invalid_body_is_answered_as_fastapi_does(api: FastAPI) -> None:
-    answer = fetch(api, "/numbers", "POST", content=b'["x"]', headers=JSON)
-    assert answer.status_code == 422
-    [detail] = answer.json()["detail"]
-    assert (detail["loc"], detail["type"], detail["input"]) == (["body", 0], "int_parsing", "x")
+@pytest.mark.parametrize("status", STATUSES)
+def test_the_form_is_that_of_fastapi(status: int) -> None:
+    answered = answer(Problem(status, "A reason."))
+    assert (answered.status_code, answered.json()) == (status, {"detail": "A reason."})
+    assert answered.headers["content-type"] == "application/json"
+    assert answered.headers["vary"] == "Accept, Accept-Language"
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("by_setting", [True, False])
+def test_the_form_is_problem_details(settings: Settings, status: int, *, by_setting: bool) -> None:
+    settings.FASTAPI_PROBLEM_DETAILS = by_setting
+    answered = answer(Problem(status, "A reason."), None if by_setting else DETAILS)
+    title = httpx.codes.get_reason_phrase(status)
+    if status not in (413, 422):  # the standards have renamed them
+        assert answered.json()["title"] == title
+    assert answered.json() == {
+        "type": "about:blank",
+        "title": answered.json()["title"],
+        "status": status,
+        "detail": "A reason.",
+    }
+    assert answered.headers["content-type"] == "application/problem+json"
+    assert answered.headers["vary"] == ("Accept-Language" if by_setting else "Accept, Accept-Language")
 
 
 @pytest.mark.parametrize(
-    ("body", "headers"),
+    ("accept", "expected"),
     [
-        (b"\xff", {}),
-        (b"\xff", {"Content-Type": "text/plain"}),
-        (rb'["\ud800"]', JSON),
-        (b"[NaN]", JSON),
-        (b"[1e400]", JSON),
+        ("application/problem+json", True),
+        ("application/problem+json, application/json", True),
+        ("application/json;q=0.5, application/problem+json", True),
+        ("application/json", False),
+        ("application/json, application/problem+json", False),
+        ("application/json, application/problem+json;q=0.5", False),
+        ("*/*", False),
+        ("application/*", False),
+        ("text/html", False),
+        ("application/problem+json;q=0", False),
+        ("", False),
+        (";;,/,q=", False),
     ],
 )
-def test_a_value_without_a_form_in_json_is_left_out(api: FastAPI, body: bytes, headers: dict[str, str]) -> None:
-    answer = fetch(api, "/numbers", "POST", content=body, headers=headers)
-    assert answer.status_code == 422
-    [detail] = answer.json()["detail"]
-    assert detail["loc"][0] == "body"
-    assert "input" not in detail
+def test_the_client_may_prefer_them(accept: str, *, expected: bool) -> None:
+    answered = answer(Problem(404), {"Accept": accept})
+    assert (answered.headers["content-type"] == "application/problem+json") is expected
 
 
-def test_a_handler_of_the_projects_own_stays() -> None:
+def test_without_a_detail_it_is_the_phrase() -> None:
+    assert answer(Problem(409)).json() == {"detail": "Conflict"}
+    assert answer(Problem(409, "Conflict"), DETAILS).json() == {
+        "type": "about:blank",
+        "title": "Conflict",
+        "status": 409,
+    }
+    assert answer(Problem(499)).json() == {"detail": "Error"}
+
+
+@pytest.mark.parametrize("detail", [{"code": 7}, ["a", "b"], 7])
+def test_a_detail_may_be_more_than_a_text(detail: Any) -> None:
+    assert answer(Problem(400, detail)).json() == {"detail": detail}
+    assert answer(Problem(400, detail), DETAILS).json()["errors"] == detail
+    assert "detail" not in answer(Problem(400, detail), DETAILS).json()
+
+
+def test_a_detail_may_repeat_what_is_no_text() -> None:
+    assert answer(Problem(404, "There is no \ud800.")).json() == {"detail": "There is no ?."}
+
+
+def test_errors_are_listed() -> None:
+    errors = [{"loc": ["body"], "msg": "Field required", "type": "missing"}]
+    assert answer(Problem(422, errors=errors)).json() == {"detail": errors}
+    assert answer(Problem(422, errors=errors), DETAILS).json()["errors"] == errors
+
+
+def test_headers_are_kept() -> None:
+    headers = {"WWW-Authenticate": "Bearer", "Vary": "Cookie"}
+    answered = answer(Problem(401, headers=headers))
+    assert answered.headers["www-authenticate"] == "Bearer"
+    assert answered.headers["vary"] == "Cookie, Accept, Accept-Language"
+    assert headers == {"WWW-Authenticate": "Bearer", "Vary": "Cookie"}
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_status_without_a_body_has_none(status: int) -> None:
+    answered = answer(Problem(status, headers={"ETag": '"1"'}))
+    assert (answered.content, answered.headers["etag"]) == (b"", '"1"')
+
+
+@pytest.mark.parametrize("headers", [{}, DETAILS])
+def test_a_problem_of_which_the_log_knows_names_the_request(headers: dict[str, str]) -> None:
+    answered = answer(Problem(500, is_logged=True), headers)
+    assert answered.json()["request_id"] == answered.headers["x-request-id"]
+
+
+def test_a_query_that_is_no_text_does_not_matter() -> None:
+    assert answer(Problem(400), DETAILS, "?%FF").status_code == 400
+
+
+def test_an_answer_outside_of_the_applications() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await error_response(scope, 413, "Too much.", headers={"Connection": "close"})(scope, receive, send)
+
+    answered = fetch(app, "/", headers=DETAILS)
+    assert (answered.status_code, answered.json()["detail"]) == (413, "Too much.")
+    assert answered.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [(403, "Verboten"), (404, "Seite nicht gefunden"), (500, "Serverfehler"), (409, "Conflict")]
+)
+def test_phrases_are_translated_where_django_has_words(status: int, expected: str) -> None:
+    german = {"Accept-Language": "de-AT, en;q=0.5"}
+    answered = answer(Problem(status), german)
+    assert answered.json() == {"detail": expected}
+    assert answered.headers["content-language"] == "de"
+    assert answer(Problem(status), {**german, **DETAILS}).json()["title"] == expected
+
+
+def test_a_lazy_text_is_translated_wherever_it_stands() -> None:
+    text = gettext_lazy("Enter a number.")
+    german = {"Accept-Language": "de"}
+    assert answer(Problem(400, text), german).json() == {"detail": "Bitte eine Zahl eingeben."}
+    assert answer(Problem(400, text)).json() == {"detail": "Enter a number."}
+    assert answer(Problem(400, {"why": [text]}), german).json() == {"detail": {"why": ["Bitte eine Zahl eingeben."]}}
+    assert answer(Problem(400, text), {**german, **DETAILS}).json()["detail"] == "Bitte eine Zahl eingeben."
+
+
+def test_the_language_cookie_comes_before_the_header() -> None:
+    answered = answer(Problem(403), {"Accept-Language": "en", "Cookie": "django_language=de"})
+    assert answered.json() == {"detail": "Verboten"}
+
+
+def test_a_language_that_was_activated_comes_before_both() -> None:
+    with translation.override("de"):
+        assert answer(Problem(403), {"Accept-Language": "en"}).json() == {"detail": "Verboten"}
+
+
+def test_the_language_does_not_stay() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await error_response(scope, 403)(scope, receive, send)
+        assert translation.get_language() == "en-us"
+
+    assert fetch(app, "/", headers={"Accept-Language": "de"}).json() == {"detail": "Verboten"}
+
+
+@pytest.mark.parametrize("sent", ["x" * 600, "de-" + "x" * 600, "*", ",;q", "\u00fc"])
+def test_a_language_that_is_none_does_not_matter(sent: str) -> None:
+    for name, value in (("Accept-Language", sent), ("Cookie", f"django_language={sent}")):
+        assert answer(Problem(403), {name: value.encode()}).status_code == 403  # type: ignore[dict-item]
+
+
+def test_without_translations_nothing_is_said_of_languages(settings: Settings) -> None:
+    settings.USE_I18N = False
+    answered = answer(Problem(403), {"Accept-Language": "de"})
+    assert answered.json() == {"detail": "Forbidden"}
+    assert answered.headers["vary"] == "Accept"
+    assert "content-language" not in answered.headers
+
+
+def test_a_websocket_is_denied_in_the_same_form() -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def deny() -> None:
+        scope: Scope = {"type": "websocket", "path": "/", "headers": [(b"accept", b"application/problem+json")]}
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "websocket.connect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await error_response(scope, 400)(scope, receive, send)
+
+    asyncio.run(deny())
+    assert [message["type"] for message in sent] == ["websocket.http.response.start", "websocket.http.response.body"]
+    assert b"about:blank" in sent[1]["body"]
+
+
+def test_fastapi_has_the_same_form() -> None:
+    """Ours is to stay FastAPI's."""
     api = FastAPI()
-
-    @api.exception_handler(RequestValidationError)
-    async def mine(_request: Request, _error: Exception) -> Response:
-        return PlainTextResponse("mine", 400)
-
-    @api.get("/{number}")
-    def read(number: int) -> int:
-        return number
-
-    install_handlers(api)
-    assert fetch(api, "/x").text == "mine"
+    assert fetch(api, "/").json() == answer(Problem(404)).json()
