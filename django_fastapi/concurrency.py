@@ -14,11 +14,21 @@ import anyio
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
 
 from . import connections
-from .contexts import enter_thread, forget_waiting_thread, leave_thread, loop_token, restore, waiting_thread
+from .contexts import (
+    call_outside_of_loop,
+    enter_thread,
+    forget_waiting_thread,
+    leave_thread,
+    loop_token,
+    restore,
+    waiting_thread,
+)
+from .exceptions import ThreadWaitTimeout
 from .leases import FutureTask, Lease, Task
 from .settings import THREAD_WAIT
-from .threads import get_pool, get_threads
-from .workers import Pool
+from .threads import get_threads
+from .waiting import leaned_on
+from .workers import SPREAD_SECONDS, Pool
 
 T = TypeVar("T")
 
@@ -26,8 +36,9 @@ _logger = logging.getLogger("django_fastapi.threads")
 
 _SWEEP_SECONDS: Final = 0.25
 
-_is_ours: ContextVar[bool] = ContextVar("django_fastapi.is_ours", default=False)
-_lease: ContextVar[Lease | None] = ContextVar("django_fastapi.lease", default=None)
+_NOT_OURS: Final = object()
+
+_lease: ContextVar[Lease | object | None] = ContextVar("django_fastapi.lease", default=_NOT_OURS)
 _lent: ContextVar["LentThread | None"] = ContextVar("django_fastapi.lent", default=None)
 _on_return: ContextVar[list[Callable[[], None]] | None] = ContextVar("django_fastapi.on_return", default=None)
 _inside: ContextVar["_Call | None"] = ContextVar("django_fastapi.inside", default=None)
@@ -43,17 +54,19 @@ class LentThread(Protocol):
 
 def is_ours() -> bool:
     """Return whether the current code runs for this package's application: a request, a lifespan, a task of these."""
-    return _is_ours.get()
+    return _lease.get() is not _NOT_OURS
 
 
 def current_lease() -> Lease | None:
     """Return the lease of the current request; None outside of requests and where a test lends its own thread."""
-    return _lease.get()
+    lease = _lease.get()
+    return lease if isinstance(lease, Lease) else None
 
 
 def new_lease(label: str) -> Lease:
     """Return a lease of this process's pool, without a thread still."""
-    return Lease(get_pool(), label, wait_seconds=THREAD_WAIT.get())
+    threads = get_threads()
+    return Lease(threads.pool(), label, get_wait_seconds=threads.wait_seconds)
 
 
 def enter(lease: Lease | None) -> None:
@@ -62,7 +75,6 @@ def enter(lease: Lease | None) -> None:
     That goes for asgiref's thread-sensitive calls as well, and so for all of Django's async ORM. With None, each call
     has a thread of the pool for itself: for what runs outside of requests, such as a lifespan.
     """
-    _is_ours.set(True)
     _lease.set(lease)
     SyncToAsync.thread_sensitive_context.set(_context)
 
@@ -74,7 +86,6 @@ def enter_borrowed() -> None:
     """
     if _lent.get() is not None:
         enter(None)
-    _is_ours.set(True)
     _lease.set(None)
     _on_return.set([])
 
@@ -106,6 +117,14 @@ def lend(thread: LentThread) -> None:
     restore(contextvars.copy_context())
     forget_waiting_thread()
     _lent.set(thread)
+
+
+def adopt(context: contextvars.Context) -> None:
+    """Set the context variables that another part of the same request has, a language for example."""
+    inside, thread = _inside.get(), leaned_on.get()
+    restore(context)
+    _inside.set(inside)
+    leaned_on.set(thread)
 
 
 async def run(function: Callable[[], T], *, must_run: bool = False) -> T:
@@ -156,6 +175,7 @@ def spawn(coroutine: Coroutine[Any, Any, T], *, name: str | None = None) -> asyn
 
 
 def _enter_spawned() -> None:
+    leaned_on.set(None)
     if _inside.get() is not None:
         # The caller runs below `async_to_sync` in a function on the request's thread, and that function ends.
         _inside.set(None)
@@ -186,6 +206,26 @@ async def hold_thread() -> AsyncIterator[None]:
         lease.release_firm()
 
 
+async def become_stream() -> None:
+    """Note that the request's answer is sent piece by piece: it gives its thread back in between, if nothing is open.
+
+    Streams have half of the threads at most. One with something open waits here until it may keep its thread.
+
+    Raises:
+        ThreadWaitTimeout: Too many streams keep theirs.
+    """
+    lease = current_lease()
+    if lease is None or lease.become_stream():
+        return
+    seconds = THREAD_WAIT.get()
+    try:
+        async with asyncio.timeout(seconds):
+            while not lease.become_stream():  # noqa: ASYNC110 (it is rare, and nothing tells when to look again)
+                await asyncio.sleep(_SWEEP_SECONDS)
+    except TimeoutError:
+        raise ThreadWaitTimeout(seconds) from None
+
+
 class _Call:
     """A function on its way to the thread, and its result on the way back."""
 
@@ -205,7 +245,7 @@ class _Call:
         self._function = function
         self._must_run = must_run
         self._loop = asyncio.get_running_loop()
-        self._token = loop_token()
+        self._token = loop_token(self._loop)
         self._waiter: asyncio.Future[Any] = self._loop.create_future()
         self._claim = threading.Lock()  # whoever has it decides: the thread to run, the event loop not to
         self._is_delivered = False
@@ -252,7 +292,7 @@ class _Call:
         token = _inside.set(self)
         self.is_running = True
         try:
-            return self._function()
+            return call_outside_of_loop(self._function)
         finally:
             self.is_running = False
             _inside.reset(token)
@@ -302,7 +342,10 @@ SyncToAsync.context_to_thread_executor[_context] = _Router()
 
 
 def _add(task: Task) -> None:
-    lease, lent = _lease.get(), _lent.get()
+    thread = leaned_on.get()
+    if thread is not None and thread.add(task):
+        return
+    lease, lent = current_lease(), _lent.get()
     if lease is not None:
         has_worker = lease.add(task)
     elif lent is not None:
@@ -314,8 +357,16 @@ def _add(task: Task) -> None:
         lease.end()
     if not has_worker:
         loop = asyncio.get_running_loop()
+        if lease.pool.begin_spreading():
+            loop.call_later(SPREAD_SECONDS, _spread, lease.pool, loop)
         if lease.pool.begin_sweeping(loop):
-            _sweep(lease.pool, loop)
+            loop.call_later(_SWEEP_SECONDS, _sweep, lease.pool, loop)
+
+
+def _spread(pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
+    """Look whether more workers are needed, again and again while somebody waits for one."""
+    if pool.spread():
+        loop.call_later(SPREAD_SECONDS, _spread, pool, loop)
 
 
 def _sweep(pool: Pool, loop: asyncio.AbstractEventLoop) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from django.conf import settings
 
 from .exceptions import BadRequest, TruncatedBody
+from .proxies import drop_untrusted
 from .types import WSGIEnvironment
 
 _CHUNK: Final = 65536
@@ -30,6 +31,7 @@ def normalize(environ: WSGIEnvironment) -> None:
     _complete_addresses(environ)
     # https://httpoxy.org: CGI turns the client's `Proxy` header into the name of a variable that HTTP clients trust.
     environ.pop("HTTP_PROXY", None)
+    drop_untrusted(environ)
     _check_body(environ)
 
 
@@ -67,7 +69,10 @@ def _complete_addresses(environ: WSGIEnvironment) -> None:
 
 def _check_body(environ: WSGIEnvironment) -> None:
     length = environ.get("CONTENT_LENGTH") or ""
-    if length and not (length.isascii() and length.isdecimal() and len(length) < _TOO_MANY_DIGITS):
+    if not length:
+        # PEP 3333 has it empty where there is none; a2wsgi would make a header of that.
+        environ.pop("CONTENT_LENGTH", None)
+    elif not (length.isascii() and length.isdecimal() and len(length) < _TOO_MANY_DIGITS):
         raise BadRequest("Content-Length is not a number.")
     stream: IO[bytes] = environ["wsgi.input"]
     if environ.get("HTTP_TRANSFER_ENCODING"):

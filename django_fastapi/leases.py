@@ -5,7 +5,6 @@ import enum
 import functools
 import logging
 import math
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -78,37 +77,39 @@ class Lease(Executor):
     Args:
         pool: Where the workers come from.
         label: What to call it in the log.
-        wait_seconds: How long a task waits for a worker before it fails with `ThreadWaitTimeout`.
+        get_wait_seconds: Returns how long a task waits for a worker before it fails with `ThreadWaitTimeout`; asked
+            when there is none.
 
     Attributes:
         on_end: Run on the thread after the last task, if there was a first, in the context of `end`.
+        needs_end: Asked by `end`, in its context, whether `on_end` has anything to do.
     """
 
-    def __init__(
-        self,
-        pool: Pool,
-        label: str,
-        *,
-        wait_seconds: float,
-    ) -> None:
+    # As attributes of the class what a request without synchronous work never changes: it is not to pay for them.
+    is_stream: bool = False
+    on_end: Callable[[], None] | None = None
+    needs_end: Callable[[], bool] | None = None
+    _wait_seconds = math.inf
+    _worker: Worker | None = None
+    _last_worker: Worker | None = None
+    _is_busy = False  # a worker runs its tasks, or will when it has one
+    _is_ready = False  # the worker's connections are ready for this request
+    _has_open_work = False  # after the last task
+    _is_tidy = False  # the worker can go as it is
+    _has_begun = False
+    _is_ended = False
+    _has_finished = False
+    _context: contextvars.Context | None = None
+    _holds = 0  # of synchronous dependencies: a stream does not keep its thread for them
+    _firm_holds = 0
+    _closes_connections = False
+
+    def __init__(self, pool: Pool, label: str, *, get_wait_seconds: Callable[[], float]) -> None:
         self.pool = pool
-        self.wait_seconds = wait_seconds
-        self._is_stream = False
-        self.on_end: Callable[[], None] | None = None
         self._label = label
+        self._get_wait_seconds = get_wait_seconds
         self._tasks: deque[Task] = deque()
-        self._worker: Worker | None = None
-        self._last_worker: Worker | None = None
-        self._is_busy = False  # a worker runs its tasks, or will when it has one
-        self._is_ready = False  # the worker's connections are ready for this request
-        self._has_begun = False
-        self._is_ended = False
-        self._has_finished = False
-        self._context: contextvars.Context | None = None
-        self._holds = 0  # of synchronous dependencies: a stream does not keep its thread for them
-        self._firm_holds = 0
         self._iterators: dict[int, Iterator[Any]] = {}
-        self._closes_connections = False
 
     @property
     def label(self) -> str:
@@ -165,6 +166,7 @@ class Lease(Executor):
         with self.pool.lock:
             self._firm_holds += 1
             self._closes_connections |= closes_connections
+            self._is_tidy = False
             self.pool.reclaim(self)
 
     def release_firm(self) -> None:
@@ -177,6 +179,7 @@ class Lease(Executor):
         """Keep the thread until `release_iterator`, or to the end, when the iterator is closed on it."""
         with self.pool.lock:
             self._iterators[id(iterator)] = iterator
+            self._is_tidy = False
             self.pool.reclaim(self)
 
     def release_iterator(self, iterator: Iterator[Any]) -> None:
@@ -185,20 +188,38 @@ class Lease(Executor):
             self._iterators.pop(id(iterator), None)
             self._look_again()
 
-    def become_stream(self) -> None:
-        """Give the thread back whenever there is nothing to do and nothing open, from now on."""
+    def become_stream(self) -> bool:
+        """Give the thread back whenever there is nothing to do and nothing open, from now on.
+
+        Returns:
+            False if it works or has something open, and streams have as many threads as they may: nothing changes.
+        """
         with self.pool.lock:
-            if not self._is_stream:
-                self._is_stream = True
+            if not self.is_stream:
+                is_open = self._is_busy or self._has_open_work or self._firm_holds or self._iterators
+                if is_open and self._worker is not None and not self.pool.has_room_for_stream:
+                    return False
+                self.is_stream = True
                 self._look_again()
+            return True
 
     def end(self) -> None:
         """Give the thread back after the tasks that were added; no more are taken."""
+        if not self._has_begun and not self._is_busy:
+            self._is_ended = True  # no thread has ever heard of it: there is nobody to lock out
+            return
+        needs_end = self._needs_end()
         with self.pool.lock:
             if self._is_ended:
                 return
             self._is_ended = True
-            self._context = contextvars.copy_context()
+            if not needs_end:
+                self.on_end = None
+            if self._is_tidy and not self._is_busy and self.on_end is None:
+                self._part()
+                return
+            if needs_end:
+                self._context = contextvars.copy_context()
             if self._worker is not None or self._has_work_left():
                 self._wake()
 
@@ -211,14 +232,19 @@ class Lease(Executor):
         """Give up a worker that was left to others. The pool's lock is held."""
         worker, self._worker = self._worker, None
         assert worker is not None  # noqa: S101 (who has none leaves none to others)
-        self._is_ready = False
+        self._is_ready = self._is_tidy = False
         return worker, self._tidy_up
+
+    def begin_waiting(self) -> float:
+        """Return how long it waits: what comes at the end of a request comes, however long that takes."""
+        self._wait_seconds = self._get_wait_seconds() if self._tasks else math.inf
+        return self._wait_seconds
 
     def give_up(self) -> Callable[[], None]:
         """Wait for no worker any longer. The pool's lock is held."""
         self._is_busy = False
         tasks, self._tasks = self._tasks, deque()
-        error = ThreadWaitTimeout(self.wait_seconds)
+        error = ThreadWaitTimeout(self._wait_seconds)
         if self._is_ended and self._has_work_left():
             self._wake()
 
@@ -233,6 +259,20 @@ class Lease(Executor):
         if self._worker is not None:
             self._wake()
 
+    def _needs_end(self) -> bool:
+        return self.on_end is not None and (self.needs_end is None or self.needs_end())
+
+    def _part(self) -> None:
+        """Give the worker back from here, without waking it: there is nothing to do on it."""
+        worker, self._worker = self._worker, None
+        assert worker is not None  # noqa: S101 (only who has one is tidy)
+        self._is_tidy = False
+        self._has_finished = True
+        self.pool.reclaim(self)
+        job = self.pool.take_back(worker)
+        if job is not None:
+            worker.put(job)
+
     def _has_work_left(self) -> bool:
         """Whether something has to come at the end."""
         return self._has_begun and not self._has_finished and self.on_end is not None
@@ -242,9 +282,7 @@ class Lease(Executor):
             return self._worker is not None
         self._is_busy = True
         if self._worker is None:
-            # What comes at the end of a request comes, however long that takes.
-            seconds = self.wait_seconds if self._tasks else math.inf
-            return self.pool.ask(self, self._last_worker, time.monotonic() + seconds)
+            return self.pool.ask(self, self._last_worker, is_patient=bool(self._tasks))
         self.pool.reclaim(self)
         self._worker.put(self._work)
         return True
@@ -273,23 +311,32 @@ class Lease(Executor):
                 self.pool.suspect()
 
     def _next(self) -> Task | _Next:
-        is_open = self._is_ready and connections.has_open_work()
+        has_open_work = self._is_ready and connections.has_open_work()
+        is_tidy = not has_open_work and connections.is_tidy()
         with self.pool.lock:
+            self._is_tidy = False
+            is_free = not has_open_work and not self._is_held()
+            is_leaving = is_free and (self.is_stream or self._is_due(is_tidy=is_tidy))
             if self._tasks:
-                return self._tasks.popleft()
+                is_next_turn = is_leaving and self._is_ready and self.pool.is_contested
+                return _Next.LEAVE if is_next_turn else self._tasks.popleft()
             if self._is_ended:
                 return _Next.END
-            if is_open or self._is_held():
-                self._is_busy = False
-                return _Next.KEEP
-            if self._is_stream or self.pool.is_wanted:
+            self._has_open_work = has_open_work
+            if is_leaving:
                 return _Next.LEAVE
+            if is_free:
+                self._is_tidy = is_tidy
+                self.pool.leave_to_others(self)
             self._is_busy = False
-            self.pool.leave_to_others(self)
             return _Next.KEEP
 
     def _is_held(self) -> bool:
-        return bool(self._firm_holds or self._iterators or (self._holds and not self._is_stream))
+        return bool(self._firm_holds or self._iterators or (self._holds and not self.is_stream))
+
+    def _is_due(self, *, is_tidy: bool) -> bool:
+        """Return whether another one has the worker sooner from here than from elsewhere."""
+        return self.pool.is_wanted and (is_tidy or not self.pool.has_idle)
 
     def _make_ready(self) -> None:
         worker = self._worker
@@ -310,6 +357,7 @@ class Lease(Executor):
             _run_logged(getattr(iterator, "close", None))
         if self._has_begun and self._context is not None and self.on_end is not None:
             _run_logged(functools.partial(self._context.run, self.on_end))
+        self._context = None  # it holds this lease, and a circle waits for the garbage collector
         self._has_finished = True
 
     def _tidy_up(self) -> None:
@@ -319,14 +367,23 @@ class Lease(Executor):
             self.pool.suspect()
 
     def _leave(self) -> tuple[bool, Job | None]:
-        """Give the worker back unless there is more to do by now; return whether, and what it runs for the next."""
+        """Give the worker back; return whether, and what it runs for the next.
+
+        With more to do by now it is kept, or, if others wait, had again after them: a stream that calls and calls would
+        leave them nothing else.
+        """
         with self.pool.lock:
-            if self._tasks or (self._is_ended and not self._has_finished):
+            has_tasks = bool(self._tasks)
+            is_kept = not self.pool.is_contested if has_tasks else self._is_ended and not self._has_finished
+            if is_kept:
                 return False, None
             worker, self._worker = self._worker, None
             assert worker is not None  # noqa: S101 (the worker runs this)
-            self._is_busy = False
-            return True, self.pool.take_back(worker)
+            self._is_busy = has_tasks
+            job = self.pool.take_back(worker)
+            if has_tasks:
+                self.pool.ask(self, worker, is_patient=False)
+            return True, job
 
 
 def _run_logged(function: Callable[[], None] | None) -> None:

@@ -4,27 +4,42 @@ Every hop of theirs ends in `anyio.to_thread.run_sync`, looked up as an attribut
 are given an `anyio` of ours; that covers plain routers, dependency overrides, generators, background tasks, streams
 and WebSocket dependencies alike, which no public hook does. Outside of our application's requests it is AnyIO's own.
 `fastapi.routing.serialize_response` is replaced as well: what comes out of the ORM is validated and dumped on the
-thread, where lazy relations may be followed.
+thread, where lazy relations may be followed; what a synchronous body yields is validated there. And so is the loop of
+`BackgroundTasks`, Starlette's and FastAPI's: a task that fails is logged, and the ones after it run. And
+`solve_dependencies`, by its name in two modules: what takes nothing of the request is solved without taking it apart.
 """
 
 import asyncio
 import contextvars
+import copy
 import functools
+import sys
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any, Final, TypeGuard, TypeVar, cast
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextvars import ContextVar
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import anyio
 import anyio.to_thread
 import fastapi
 import fastapi.concurrency
+import fastapi.dependencies.utils
 import fastapi.routing
 import starlette
 import starlette.concurrency
 from anyio import CapacityLimiter
-from django.db.models import Manager, Model, QuerySet
+from django.db.models import Manager, Model
+from fastapi.background import BackgroundTasks
+from fastapi.dependencies.models import Dependant
+from fastapi.dependencies.utils import SolvedDependency
+from starlette.background import BackgroundTasks as StarletteBackgroundTasks
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket
 
+from .boundary import fail_task
 from .concurrency import current_lease, enter, is_ours, new_lease, run
+from .contents import PlainFields, holds_orm, is_small_and_plain
 from .contexts import forget_waiting_thread
 from .exceptions import ConfigurationError
 from .types import Message, Scope
@@ -32,11 +47,12 @@ from .workers import THREAD_NAME
 
 T = TypeVar("T")
 
-_ORM: Final = (Model, QuerySet, Manager)
-_DEPTH: Final = 3
 _VERIFIED_CALLS: Final = 3
 _next: Final[Callable[..., Any]] = starlette.concurrency.__dict__["_next"]
 _serialize: Final = fastapi.routing.serialize_response
+_solve: Final[Callable[..., Awaitable[SolvedDependency]]] = fastapi.dependencies.utils.solve_dependencies
+_plain_fields: Final = PlainFields()
+_api_scope: ContextVar[Scope | None] = ContextVar("django_fastapi.api_scope", default=None)
 
 
 class _ToThread:
@@ -110,11 +126,26 @@ async def _advance(function: Callable[[], T], iterator: Iterator[Any]) -> T:
     if lease is not None:
         lease.hold_iterator(iterator)
     try:
-        return await run(function)
+        return await run(functools.partial(_take_item, function))
     except Exception:
         if lease is not None:
             lease.release_iterator(iterator)
         raise
+
+
+def _take_item(take: Callable[[], T]) -> T:
+    """Take an item of a body, validated if it came out of the ORM: FastAPI does that on the event loop.
+
+    It validates what it gets again, which asks nothing more of the database, and says what is wrong with it.
+    """
+    item = take()
+    scope = _api_scope.get()
+    field: Any = None if scope is None else getattr(scope.get("route"), "stream_item_field", None)
+    serialize: Any = fastapi.routing.serialize_response
+    if field is None or not isinstance(serialize, _SerializeResponse) or not holds_orm(item):
+        return item
+    value, errors = field.validate(serialize.prepare(item, {"field": field}), {}, loc=("response",))
+    return item if errors else value
 
 
 def _unwrap(func: Callable[..., Any]) -> Any:
@@ -129,12 +160,54 @@ def _method_of_context_manager(func: Callable[..., Any]) -> str | None:
     return name if name in ("__enter__", "__exit__") and hasattr(method, "__self__") else None
 
 
-async def _serialize_response(*, response_content: Any, **options: Any) -> Any:
-    if not is_ours() or not _holds_orm(response_content, _DEPTH):
-        return await _serialize(response_content=response_content, **options)
-    # With `is_coroutine` it awaits nothing, so a thread can run it to its end.
-    options["is_coroutine"] = True
-    return await run(functools.partial(_finish, response_content, options))
+class ResultWriter(Protocol):
+    """What makes a response of querysets and instances, on the request's thread; `application` gives the ORM's.
+
+    The options are those of `fastapi.routing.serialize_response`.
+    """
+
+    def prepare_loaded(self, content: Any, options: Mapping[str, Any]) -> Any | None:
+        """Return the content as FastAPI can validate it on the event loop; None if that is for the thread."""
+        ...
+
+    def write(self, content: Any, options: Mapping[str, Any]) -> bytes | None:
+        """Return the finished JSON; None if FastAPI has to validate and serialize what `prepare` returns."""
+        ...
+
+    def prepare(self, content: Any, options: Mapping[str, Any]) -> Any:
+        """Return the content as FastAPI can validate it."""
+        ...
+
+
+class _SerializeResponse:
+    """`fastapi.routing.serialize_response`, on the request's thread for what came out of the ORM."""
+
+    def __init__(self, writer: ResultWriter | None) -> None:
+        self._writer = writer
+
+    def __call__(self, **options: Any) -> Coroutine[Any, Any, Any]:
+        content = options["response_content"]
+        if not is_ours():
+            return _serialize(**options)
+        if is_small_and_plain(content):
+            # Whatever the endpoint is, a thread has nothing to do that would be worth the way.
+            options["is_coroutine"] = options["is_coroutine"] or options["field"] in _plain_fields
+            return _serialize(**options)
+        if not holds_orm(content):
+            return _serialize(**options)
+        # With `is_coroutine` it awaits nothing, so a thread can run it to its end.
+        options["is_coroutine"] = True
+        if self._writer is not None and (loaded := self._writer.prepare_loaded(content, options)) is not None:
+            return _serialize(**{**options, "response_content": loaded})
+        del options["response_content"]
+        return run(functools.partial(self._write, content, options))
+
+    def prepare(self, content: Any, options: Mapping[str, Any]) -> Any:
+        return content if self._writer is None else self._writer.prepare(content, options)
+
+    def _write(self, content: Any, options: dict[str, Any]) -> Any:
+        body = None if self._writer is None else self._writer.write(content, options)
+        return _finish(self.prepare(content, options), options) if body is None else body
 
 
 def _finish(response_content: Any, options: dict[str, Any]) -> Any:
@@ -147,33 +220,102 @@ def _finish(response_content: Any, options: dict[str, Any]) -> Any:
     raise ConfigurationError(f"FastAPI {fastapi.__version__} serializes responses in a way this version cannot follow.")
 
 
-def _holds_orm(value: object, depth: int) -> bool:
-    if isinstance(value, _ORM):
-        return True
-    if depth == 0:
-        return False
-    items: Iterable[object] = ()
-    if _is_mapping(value):
-        items = value.values()
-    elif _is_collection(value):
-        items = value
-    return any(_holds_orm(item, depth - 1) for item in items)
+class _NoResponse(Response):
+    """What FastAPI has for endpoints to set status and headers on, for one that does not ask for it."""
+
+    def __init__(self) -> None:
+        # Not Starlette's `__init__`, which works out headers that FastAPI takes away again.
+        self.status_code = None  # type: ignore[assignment]  # FastAPI's sign that nobody has set it
+        self.background = None
+        self.body = b""
+        self.raw_headers = []
 
 
-def _is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
-    return isinstance(value, Mapping)
+async def _solve_dependencies(
+    *,
+    request: Request | WebSocket,
+    dependant: Dependant,
+    background_tasks: StarletteBackgroundTasks | None = None,
+    response: Response | None = None,
+    dependency_cache: dict[Any, Any] | None = None,
+    **options: Any,
+) -> SolvedDependency:
+    """`fastapi.dependencies.utils.solve_dependencies`, in a fraction of its time where there is nothing to solve.
+
+    FastAPI parses query, headers and cookies for each function that it calls, also for one without any parameter.
+    """
+    if not is_ours() or not _takes_nothing(dependant):
+        return await _solve(
+            request=request,
+            dependant=dependant,
+            background_tasks=background_tasks,
+            response=response,
+            dependency_cache=dependency_cache,
+            **options,
+        )
+    own_name = dependant.request_param_name if isinstance(request, Request) else dependant.websocket_param_name
+    values: dict[str, Any] = {name: request for name in (dependant.http_connection_param_name, own_name) if name}
+    cache = {} if dependency_cache is None else dependency_cache
+    return SolvedDependency(values, [], background_tasks, _NoResponse() if response is None else response, cache)
 
 
-def _is_collection(value: object) -> TypeGuard[Collection[object]]:
-    return isinstance(value, list | tuple | set | frozenset)
+def _takes_nothing(dependant: Dependant) -> bool:
+    """Return whether a function has no parameters but the request itself."""
+    return not (
+        dependant.dependencies
+        or dependant.path_params
+        or dependant.query_params
+        or dependant.header_params
+        or dependant.cookie_params
+        or dependant.body_params
+        or dependant.background_tasks_param_name
+        or dependant.response_param_name
+        or dependant.security_scopes_param_name
+    )
 
 
-def install() -> None:
-    """Put the seam in place; calling it again changes nothing."""
+def _one_by_one(run_all: Callable[[Any], Awaitable[None]]) -> Callable[[StarletteBackgroundTasks], Awaitable[None]]:
+    """Return a loop over background tasks, each run as `run_all` runs it, that goes on after one that fails.
+
+    Outside of our requests it does not go on: `fail_task` raises there.
+    """
+
+    async def run_each(tasks: StarletteBackgroundTasks) -> None:
+        for task in tasks.tasks:
+            alone = copy.copy(tasks)
+            alone.tasks = [task]
+            try:
+                await run_all(alone)
+            except Exception as error:  # noqa: BLE001 (whatever it is, the next task is not to blame)
+                await fail_task(error)
+
+    return run_each
+
+
+def enter_api(scope: Scope) -> None:
+    """Note the scope that the current task calls an API with: FastAPI leaves in it which route it has found."""
+    _api_scope.set(scope)
+
+
+def install(writer: ResultWriter | None = None) -> None:
+    """Put the seam in place; calling it again changes nothing but the writer, if one is given."""
+    _pin_wsgi()
     starlette_names, fastapi_names = starlette.concurrency.__dict__, fastapi.concurrency.__dict__
     if not isinstance(starlette_names["anyio"], _AnyIO):
         starlette_names["anyio"] = fastapi_names["anyio"] = _AnyIO()
-        fastapi.routing.serialize_response = _serialize_response
+        fastapi.routing.serialize_response = _SerializeResponse(writer)
+        for module in (fastapi.routing, fastapi.dependencies.utils):
+            vars(module)["solve_dependencies"] = _solve_dependencies
+        for kind in (StarletteBackgroundTasks, BackgroundTasks):
+            type.__setattr__(kind, "__call__", _one_by_one(kind.__call__))
+    elif writer is not None:
+        fastapi.routing.serialize_response = _SerializeResponse(writer)
+
+
+def _pin_wsgi() -> None:
+    """Have Starlette's WSGI middleware use the thread too, if the project has it; to import it is to be warned."""
+    if (module := sys.modules.get("starlette.middleware.wsgi")) is not None:
+        vars(module)["anyio"] = _AnyIO()
 
 
 async def verify() -> None:

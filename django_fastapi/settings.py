@@ -1,6 +1,8 @@
 """The `FASTAPI_*` settings: names, defaults, what a right value is, and how to read one."""
 
-from collections.abc import Callable, Sequence
+import functools
+import ipaddress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
@@ -13,6 +15,9 @@ T = TypeVar("T")
 DOCS_PUBLIC = "public"
 DOCS_STAFF = "staff"
 DOCS_OFF = "off"
+
+UNIX_SOCKET = "unix"
+"""What stands for a peer without an address in `FASTAPI_TRUSTED_PROXIES`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,10 @@ class Setting(Generic[T]):
             raise ConfigurationError(self.complaint(value))
         return cast("T", value)
 
+    def is_right(self) -> bool:
+        """Return whether the project's value is right, or the default is used."""
+        return self.accepts(getattr(django_settings, self.name, self.default))
+
     def complaint(self, value: object) -> str:
         """Return the sentence that says why `value` is wrong."""
         return f"{self.name} must be {self.expected}, not {value!r}."
@@ -53,6 +62,10 @@ def _is_bool(value: object) -> bool:
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
+
+
+def _is_dict(value: object) -> bool:
+    return isinstance(value, dict)
 
 
 def _is_list_of_text(value: object) -> bool:
@@ -89,6 +102,23 @@ def _is_docs_access(value: object) -> bool:
     return value in (DOCS_PUBLIC, DOCS_STAFF, DOCS_OFF)
 
 
+def _is_list_of_proxies(value: object) -> bool:
+    return _is_list_of_text(value) and all(map(_is_proxy, cast("Sequence[str]", value)))
+
+
+def _is_name_of_cache(value: object) -> bool:
+    return isinstance(value, str) and value in django_settings.CACHES
+
+
+@functools.lru_cache(maxsize=64)
+def _is_proxy(value: str) -> bool:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        return value == UNIX_SOCKET
+    return True
+
+
 _URL_PATH = 'a path that begins with "/", or None to leave the page out'
 _WORDS = "a list or tuple of strings"
 
@@ -123,6 +153,25 @@ REDOC_URL: Setting[str | None] = Setting("FASTAPI_REDOC_URL", "/redoc", _URL_PAT
 OPENAPI_URL: Setting[str | None] = Setting("FASTAPI_OPENAPI_URL", "/openapi.json", _URL_PATH, _is_url_path)
 DOCS_ACCESS: Setting[str] = Setting(
     "FASTAPI_DOCS_ACCESS", DOCS_PUBLIC, 'one of "public", "staff" and "off"', _is_docs_access
+)
+PROBLEM_DETAILS: Setting[bool] = Setting(
+    "FASTAPI_PROBLEM_DETAILS", default=False, expected="True or False", accepts=_is_bool
+)
+DOES_NOT_EXIST_404: Setting[bool] = Setting(
+    "FASTAPI_DOES_NOT_EXIST_404", default=False, expected="True or False", accepts=_is_bool
+)
+TRUSTED_PROXIES: Setting[Sequence[str]] = Setting(
+    "FASTAPI_TRUSTED_PROXIES",
+    [],
+    'a list or tuple of IP addresses, of networks such as "10.0.0.0/8" (the address of the network itself), and '
+    f'"{UNIX_SOCKET}"',
+    _is_list_of_proxies,
+)
+
+AUTH: Setting[Mapping[str, Any]] = Setting("FASTAPI_AUTH", {}, "a dictionary", _is_dict)
+THROTTLE_CACHE: Setting[str] = Setting("FASTAPI_THROTTLE_CACHE", "default", "a name in CACHES", _is_name_of_cache)
+THROTTLE_FAIL_OPEN: Setting[bool] = Setting(
+    "FASTAPI_THROTTLE_FAIL_OPEN", default=False, expected="True or False", accepts=_is_bool
 )
 
 ALL_SETTINGS: tuple[Setting[Any], ...] = tuple(

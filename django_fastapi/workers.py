@@ -17,6 +17,12 @@ _numbers = itertools.count(1)
 
 THREAD_NAME = "django_fastapi"
 
+SPREAD_SECONDS = 0.001
+"""How long after `ask` has returned False to call `spread` for the first time, and again."""
+
+_PATIENCE_SECONDS = 0.005
+_LATE_SECONDS = 0.1
+_SATURATED = 0.7  # of a core
 _COMPLAIN_SECONDS = 1.0
 _SECONDS_BETWEEN_COMPLAINTS = 2.0
 
@@ -31,12 +37,21 @@ class Tenant(Protocol):
         """What to call it in the log."""
         ...
 
+    @property
+    def is_stream(self) -> bool:
+        """Whether it is one of those that may have half of the workers at most."""
+        ...
+
     def move_in(self, worker: "Worker") -> Job:
         """Take the worker and return what to run on it."""
         ...
 
     def move_out(self) -> tuple["Worker", Job]:
         """Give up a worker that was left to others, and return what to run on it first."""
+        ...
+
+    def begin_waiting(self) -> float:
+        """Return how many seconds to wait for a worker at most; there is none just now."""
         ...
 
     def give_up(self) -> Callable[[], None]:
@@ -53,12 +68,14 @@ class Worker:
 
     def __init__(self, name: str) -> None:
         self.epoch: int = 0
+        self.busy_since: float | None = None
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self.thread: threading.Thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.thread.start()
 
     def put(self, job: Job) -> None:
         """Run `job` after those that were put before."""
+        self.busy_since = time.monotonic()
         self._jobs.put(job)
 
     def stop(self) -> None:
@@ -69,7 +86,9 @@ class Worker:
         try:
             while (job := self._jobs.get()) is not None:
                 while job is not None:
+                    self.busy_since = time.monotonic()
                     job = job()
+                self.busy_since = None
         finally:
             connections.close_all()
 
@@ -77,14 +96,23 @@ class Worker:
 class Pool:
     """At most `size` workers, each with one tenant at a time; further tenants wait in the order they came.
 
-    A tenant may leave its worker to others: it keeps it for as long as nobody waits.
+    A tenant may leave its worker to others: it keeps it for as long as nobody waits. Streams have half of the workers
+    at most, since it is their clients who decide how long they last.
+
+    Python runs one thread at a time, and threads that compete for that are slower than one that does the work of all.
+    So a worker that gets on with its work is left alone with it, and takes the next tenant when it is done; another one
+    helps when that takes longer than `patience`, because it waits for the database, or for whatever else.
 
     Args:
         size: The number of worker threads.
+        patience: How many seconds a worker may be busy before another one begins; 0 lets all begin at once.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, patience: float = _PATIENCE_SECONDS) -> None:
         self.size = size
+        self._patience = patience
+        self._measured = (0.0, 0.0)
+        self.streams_size: int = max(1, size // 2)
         self.lock: threading.Lock = threading.Lock()
         self.epoch: int = 0
         self._workers: list[Worker] = []
@@ -94,6 +122,7 @@ class Pool:
         self._lendable: OrderedDict[Tenant, None] = OrderedDict()
         self._since: dict[Worker, tuple[Tenant, float]] = {}
         self._sweeping_loop: AbstractEventLoop | None = None
+        self._is_spreading = False
         self._quiet_until = 0.0
         self._is_closed = False
 
@@ -101,6 +130,16 @@ class Pool:
     def is_wanted(self) -> bool:
         """Whether somebody waits for a worker. The lock is held."""
         return bool(self._waiting)
+
+    @property
+    def is_contested(self) -> bool:
+        """Whether somebody waits for a worker, and an event loop looks after those who do. The lock is held."""
+        return bool(self._waiting) and self._sweeping_loop is not None
+
+    @property
+    def has_idle(self) -> bool:
+        """Whether there is a worker, or may be one, that nobody has. The lock is held."""
+        return bool(self._idle) or len(self._workers) < self.size
 
     def counts(self) -> dict[str, int]:
         """Return how many workers there are, are idle and are left to others, and how many tenants wait."""
@@ -112,17 +151,24 @@ class Pool:
                 "waiting": len(self._waiting),
             }
 
-    def ask(self, tenant: Tenant, preferred: Worker | None, deadline: float) -> bool:
+    @property
+    def has_room_for_stream(self) -> bool:
+        """Whether another stream may have a worker. The lock is held."""
+        return sum(tenant.is_stream for tenant, _ in self._since.values()) < self.streams_size
+
+    def ask(self, tenant: Tenant, preferred: Worker | None, *, is_patient: bool = True) -> bool:
         """Give `tenant` a worker now, or else, and then return False, when it is its turn. The lock is held.
 
         Args:
             tenant: Who needs a worker.
             preferred: The worker to take if it is idle: the one it had before.
-            deadline: When it wants to wait no longer, by `time.monotonic()`.
+            is_patient: Whether a worker that is busy gets the chance to be done soon; then the caller sees to `spread`.
         """
-        worker = self._free_worker(preferred)
+        now = time.monotonic()
+        may_have_worker = self._may_have_worker(tenant) and not (is_patient and self._gets_on(now))
+        worker = self._free_worker(preferred) if may_have_worker else None
         if worker is None:
-            self._waiting[tenant] = (time.monotonic(), deadline)
+            self._waiting[tenant] = (now, now + tenant.begin_waiting())
             return False
         worker.put(self._hand_over(worker, tenant))
         return True
@@ -138,14 +184,44 @@ class Pool:
     def take_back(self, worker: Worker) -> Job | None:
         """Give a worker to the next who waits, and return what to run on it, or leave it idle. The lock is held."""
         self._since.pop(worker, None)
-        if self._waiting:
-            tenant, _ = self._waiting.popitem(last=False)
+        tenant = self._next_waiting()
+        if tenant is not None:
             return self._hand_over(worker, tenant)
         if self._is_closed:
             self._retire(worker)
         else:
             self._idle.append(worker)
         return None
+
+    def begin_spreading(self) -> bool:
+        """Note that the caller calls `spread` until it returns False; return False if another does already.
+
+        One whose event loop has stopped is another's no longer.
+        """
+        now = time.monotonic()
+        with self.lock:
+            is_spread = self._is_spreading and now - self._measured[0] < _LATE_SECONDS
+            if is_spread or not self._has_free_worker():
+                return False
+            self._is_spreading = True
+            self._measured = (now, time.process_time())
+            return True
+
+    def spread(self) -> bool:
+        """Have more workers begin if those who are busy do not get on; return whether to look again."""
+        now, used = time.monotonic(), time.process_time()
+        with self.lock:
+            then, used_then = self._measured
+            self._measured = (now, used)
+            is_saturated = used - used_then > _SATURATED * (now - then)
+            while self._waiting and self._has_free_worker() and not (is_saturated and self._gets_on(now)):
+                tenant = self._next_waiting()
+                worker = self._free_worker(None) if tenant is not None else None
+                if tenant is None or worker is None:
+                    break
+                worker.put(self._hand_over(worker, tenant))
+            self._is_spreading = self._has_free_worker() and any(map(self._may_have_worker, self._waiting))
+            return self._is_spreading
 
     def expire(self) -> bool:
         """Turn away those whose deadline has passed; return whether others still wait."""
@@ -184,13 +260,13 @@ class Pool:
                 return
             self._quiet_until = now + _SECONDS_BETWEEN_COMPLAINTS
             count = len(self._waiting)
-            holders = sorted(f"{tenant.label} for {now - since:.1f} s" for tenant, since in self._since.values())
+            held = sorted((tenant.label, now - since) for tenant, since in self._since.values())
         _logger.warning(
             "%d wait for one of %d request threads, the first for %.1f s; held by: %s",
             count,
             self.size,
             longest,
-            ", ".join(holders),
+            ", ".join(f"{_escape(label)} for {seconds:.1f} s" for label, seconds in held),
         )
 
     def close(self) -> None:
@@ -216,6 +292,24 @@ class Pool:
         self._retired.append(worker)
         worker.stop()
 
+    def _may_have_worker(self, tenant: Tenant) -> bool:
+        return not tenant.is_stream or self.has_room_for_stream
+
+    def _next_waiting(self) -> Tenant | None:
+        for tenant in self._waiting:
+            if self._may_have_worker(tenant):
+                del self._waiting[tenant]
+                return tenant
+        return None
+
+    def _gets_on(self, now: float) -> bool:
+        """Return whether a worker is busy, and not for long."""
+        since = now - self._patience
+        return any(worker.busy_since is not None and worker.busy_since > since for worker in self._workers)
+
+    def _has_free_worker(self) -> bool:
+        return self.has_idle or bool(self._lendable)
+
     def _free_worker(self, preferred: Worker | None) -> Worker | None:
         if preferred is not None and preferred in self._idle:
             self._idle.remove(preferred)
@@ -236,3 +330,8 @@ class Pool:
     def _hand_over(self, worker: Worker, tenant: Tenant) -> Job:
         self._since[worker] = (tenant, time.monotonic())
         return tenant.move_in(worker)
+
+
+def _escape(label: str) -> str:
+    """Return a label that stays within its line: the path in it is the client's."""
+    return label.encode("unicode_escape").decode("ascii")

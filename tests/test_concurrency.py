@@ -1,11 +1,13 @@
 import asyncio
 import contextvars
+import functools
 import logging
 import threading
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Annotated, Any, Self, TypeVar
 
+import anyio
 import anyio.from_thread
 import pytest
 from asgiref.local import Local
@@ -20,10 +22,10 @@ from fastapi.responses import StreamingResponse
 from pytest_django import Settings
 
 from django_fastapi import concurrency, hold_thread, spawn, workers
-from django_fastapi.concurrency import current_lease, enter, is_ours, new_lease, run
+from django_fastapi.concurrency import become_stream, current_lease, enter, is_ours, new_lease, run
 from django_fastapi.exceptions import RequestThreadGone, ThreadWaitTimeout
 from django_fastapi.registry import APIRegistry
-from django_fastapi.threads import Threads
+from django_fastapi.threads import Threads, get_pool
 from django_fastapi.types import ASGIApp
 
 from .request_threads import Places, Socket, Stream, asking, own_threads
@@ -280,6 +282,16 @@ async def test_an_event_loop_may_run_inside_a_call() -> None:
         return here()
 
     assert (await start(lambda: run(call))).startswith(workers.THREAD_NAME)
+
+
+def test_one_of_anyios_may_run_inside_a_call_of_another() -> None:
+    async def serve() -> str:
+        return await start(lambda: run(lambda: anyio.run(hello)))
+
+    async def hello() -> str:
+        return "hello"
+
+    assert anyio.run(serve) == "hello"
 
 
 # Cancellation
@@ -604,7 +616,7 @@ async def _until(is_so: Callable[[], bool]) -> None:
 
 
 async def _until_one_waits() -> None:
-    await _until(lambda: concurrency.get_pool().counts()["waiting"] == 1)
+    await _until(lambda: get_pool().counts()["waiting"] == 1)
 
 
 async def test_hold_thread_is_nothing_where_there_is_no_lease() -> None:
@@ -695,6 +707,41 @@ async def test_who_gets_no_thread_in_time_is_answered_503_with_retry_after(
         "1 wait for one of 1 request threads" in warning and "held by: GET /holds for" in warning
         for warning in warnings
     )
+
+
+async def test_requests_that_wait_for_each_others_thread_and_limit_end_with_503(
+    api: FastAPI, build: Callable[[], ASGIApp], settings: Settings
+) -> None:
+    """FastAPI's `max_concurrency` is held by one that waits for the thread of another, which waits for the limit."""
+    settings.FASTAPI_THREAD_WAIT = 0.5
+    has_limit, has_thread = asyncio.Event(), asyncio.Event()
+
+    async def limited() -> AsyncIterator[None]:
+        has_limit.set()
+        yield
+
+    async def thread_of_another() -> None:
+        await has_thread.wait()
+
+    async def limit_of_another() -> None:
+        has_thread.set()
+        await has_limit.wait()
+
+    limit = Depends(limited, max_concurrency=1)
+
+    @api.get("/limit-first", dependencies=[limit, Depends(thread_of_another)])
+    def limit_first() -> None:
+        """Need the thread."""
+
+    @api.get("/thread-first", dependencies=[Depends(dependency_with_yield), Depends(limit_of_another), limit])
+    def thread_first() -> None:
+        """Have it."""
+
+    async with asking(build()) as ask:
+        answers = await asyncio.gather(ask("/limit-first"), ask("/thread-first"))
+        assert [answer.status_code for answer in answers] == [503, 200]
+        assert "retry-after" in answers[0].headers
+        assert (await ask("/limit-first")).status_code == 200
 
 
 async def test_thread_wait_timeout_is_an_ordinary_exception_outside_of_an_application(settings: Settings) -> None:
@@ -798,12 +845,13 @@ def _all_idle(threads: Threads) -> bool:
 async def test_streams_give_their_thread_back_between_calls(
     api: FastAPI, build: Callable[[], ASGIApp], threads: Threads, languages: list[str]
 ) -> None:
-    has_news = asyncio.Event()
+    news: list[asyncio.Queue[None]] = []
 
     async def pieces() -> AsyncIterator[str]:
+        news.append(mine := asyncio.Queue())
         while True:
             yield f"{await Language.objects.acount()}"
-            await has_news.wait()
+            await mine.get()
 
     @api.get("/stream", dependencies=[Depends(dependency_with_yield)])
     async def stream() -> StreamingResponse:
@@ -814,9 +862,31 @@ async def test_streams_give_their_thread_back_between_calls(
     for _ in range(2):
         assert [await client.chunk() for client in clients] == [str(len(languages)).encode()] * 5
         await _until(lambda: _all_idle(threads))
-        has_news.set()
+        for mine in news:
+            mine.put_nowait(None)
     for client in clients:
         await client.leave()
+
+
+async def test_streams_that_never_pause_take_turns(
+    api: FastAPI, build: Callable[[], ASGIApp], languages: list[str]
+) -> None:
+    counts = [0] * 5
+
+    async def pieces(number: int) -> AsyncIterator[str]:
+        while min(counts) < 20:
+            counts[number] += 1
+            yield f"{await Language.objects.acount()}"
+
+    @api.get("/stream/{number}")
+    async def stream(number: int) -> StreamingResponse:
+        return StreamingResponse(pieces(number))
+
+    app = build()
+    async with asking(app) as ask:
+        answers = await asyncio.gather(*[ask(f"/stream/{number}") for number in range(5)])
+    assert {answer.text.strip(str(len(languages))) for answer in answers} == {""}
+    assert max(counts) < 5 * min(counts)
 
 
 @pytest.mark.parametrize("is_stream", [False, True], ids=["request", "stream"])
@@ -862,3 +932,43 @@ async def test_an_iterator_that_is_kept_and_never_read_to_its_end_holds_nobody_u
     may_go_on.set()
     await poll
     kept.clear()
+
+
+@pytest.fixture
+def two_streams(settings: Settings, languages: list[str]) -> None:  # noqa: ARG001
+    settings.FASTAPI_THREADS = 2
+    settings.FASTAPI_THREAD_WAIT = 0.1
+
+
+async def stream_in_transaction(may_end: asyncio.Event) -> None:
+    """Answer as a body does whose dependency has opened a transaction."""
+    block = transaction.atomic()
+    await run(block.__enter__)
+    try:
+        await become_stream()
+        await may_end.wait()
+    finally:
+        await run(functools.partial(block.__exit__, None, None, None))
+
+
+@pytest.mark.usefixtures("two_streams")
+async def test_a_stream_with_a_transaction_waits_until_streams_leave_half_of_the_threads(settings: Settings) -> None:
+    settings.FASTAPI_THREAD_WAIT = 60
+    may_end = asyncio.Event()
+    first, second = (start(lambda: stream_in_transaction(may_end)) for _ in range(2))
+    await asyncio.sleep(0.1)
+    assert not second.done()
+    may_end.set()
+    await asyncio.gather(first, second)
+
+
+@pytest.mark.usefixtures("two_streams")
+async def test_it_is_answered_503_if_they_do_not_and_rolls_back(languages: list[str]) -> None:
+    may_end = asyncio.Event()
+    first = start(lambda: stream_in_transaction(may_end))
+    await asyncio.sleep(0.1)
+    with pytest.raises(ThreadWaitTimeout):
+        await start(lambda: stream_in_transaction(may_end))
+    may_end.set()
+    await first
+    assert await start(Language.objects.acount) == len(languages)

@@ -130,7 +130,6 @@ def test_a_chunked_cursor_is_open_work_from_its_first_row_to_its_last(thread: Th
         assert thread.submit(read).result() == [False, True, True, True, False]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # its cursor is closed by then
 def test_a_cursor_that_somebody_keeps_is_no_open_work_of_the_next_request(thread: ThreadPoolExecutor) -> None:
     Language.objects.bulk_create([Language(code=str(number)) for number in range(3)])
     rows = Language.objects.iterator(chunk_size=1)

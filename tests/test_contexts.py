@@ -42,7 +42,7 @@ def test_restore_sets_the_variables_of_a_context_and_brings_locals_to_this_threa
 
 
 async def test_on_a_thread_that_was_entered_both_ways_back_lead_to_the_loop() -> None:
-    loop, token = asyncio.get_running_loop(), contexts.loop_token()
+    loop, token = asyncio.get_running_loop(), contexts.loop_token(asyncio.get_running_loop())
 
     async def current_loop() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
@@ -55,7 +55,7 @@ async def test_on_a_thread_that_was_entered_both_ways_back_lead_to_the_loop() ->
 
 
 async def test_a_thread_that_was_left_cannot_call_the_loop_through_anyio() -> None:
-    loop, token = asyncio.get_running_loop(), contexts.loop_token()
+    loop, token = asyncio.get_running_loop(), contexts.loop_token(asyncio.get_running_loop())
 
     def work() -> None:
         contexts.enter_thread(loop, token)
@@ -110,7 +110,7 @@ async def test_private_names_of_anyios_thread_locals() -> None:
         seen.update(vars(contexts.threadlocals))
 
     await anyio.to_thread.run_sync(look)
-    assert seen["current_token"] == contexts.loop_token()
+    assert seen["current_token"] == contexts.loop_token(asyncio.get_running_loop())
     assert seen.keys() == {"current_token", "current_cancel_scope"}
 
 

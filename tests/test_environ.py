@@ -49,7 +49,9 @@ def test_what_no_application_can_be_given_is_refused(extra: dict[str, Any], stat
         ({"SERVER_PORT": "8000"}, "SERVER_PORT", "8000"),
         ({"REMOTE_ADDR": "192.0.2.1"}, "REMOTE_PORT", "0"),
         ({"REMOTE_PORT": "4000"}, "REMOTE_PORT", "4000"),
+        ({"CONTENT_LENGTH": ""}, "CONTENT_LENGTH", None),
         ({"HTTP_PROXY": "http://evil.test"}, "HTTP_PROXY", None),
+        ({"HTTP_X_FORWARDED_FOR": "6.6.6.6", "REMOTE_ADDR": "127.0.0.1"}, "HTTP_X_FORWARDED_FOR", None),
         ({"PATH_INFO": "/\xc3\xa4"}, "PATH_INFO", "/\xc3\xa4"),
     ],
 )

@@ -1,3 +1,4 @@
+import asyncio
 import contextvars
 import threading
 import time
@@ -17,14 +18,14 @@ LONG = 60.0
 @pytest.fixture
 def pool() -> Iterator[Pool]:
     """Give a pool of one thread, and see that it is not lost."""
-    pool = Pool(1)
+    pool = Pool(1, patience=0)
     yield pool
     pool.close()
     assert pool.join(LONG), "the thread was lost"
 
 
 def make(pool: Pool, *, wait_seconds: float = LONG) -> Lease:
-    return Lease(pool, "test", wait_seconds=wait_seconds)
+    return Lease(pool, "test", get_wait_seconds=lambda: wait_seconds)
 
 
 def here() -> str:
@@ -232,6 +233,59 @@ def test_a_request_keeps_the_thread_while_nobody_waits_and_a_stream_does_not(poo
     request.end()
 
 
+@pytest.mark.parametrize("is_stream", [False, True], ids=["request", "stream"])
+def test_who_calls_again_and_again_overtakes_nobody(pool: Pool, *, is_stream: bool) -> None:
+    first, second = make(pool), make(pool)
+    if is_stream:
+        first.become_stream()
+        second.become_stream()
+    loop = asyncio.new_event_loop()
+    calls: list[str] = []
+    gate = Gate()
+
+    def call(lease: Lease, name: str) -> None:
+        calls.append(name)
+        gate.wait()
+        lease.submit(calls.append, name)
+
+    first.submit(call, first, "first")
+    assert gate.reached.wait(LONG)
+    second.submit(call, second, "second")
+    assert pool.begin_sweeping(loop)
+    gate.opened.set()
+    settle(pool)
+    assert calls == ["first", "second", "first", "second"]
+    first.end()
+    second.end()
+    loop.close()
+
+
+@pytest.mark.usefixtures("transactional_db")
+def test_unless_something_is_open(pool: Pool) -> None:
+    first, second = make(pool), make(pool)
+    loop = asyncio.new_event_loop()
+    calls: list[str] = []
+    gate = Gate()
+    block = transaction.atomic()
+
+    def call() -> None:
+        block.__enter__()
+        gate.wait()
+        first.submit(calls.append, "first")
+        first.submit(block.__exit__, None, None, None)
+
+    first.submit(call)
+    assert gate.reached.wait(LONG)
+    second.submit(calls.append, "second")
+    assert pool.begin_sweeping(loop)
+    gate.opened.set()
+    settle(pool)
+    assert calls == ["first", "second"]
+    first.end()
+    second.end()
+    loop.close()
+
+
 def test_a_lease_that_lost_its_thread_to_others_gets_one_again(pool: Pool) -> None:
     first, second = make(pool), make(pool)
     for lease in (first, second, first, second):
@@ -428,7 +482,7 @@ def test_a_firm_hold_that_asks_for_it_closes_the_connections_before_others_have_
 
 @pytest.mark.usefixtures("kept")
 def test_when_one_connection_is_found_dead_every_worker_tests_its_own_before_the_next_request() -> None:
-    pool = Pool(3)
+    pool = Pool(3, patience=0)
     leases = [make(pool) for _ in range(3)]
     used = [lease.submit(raw).result(LONG) for lease in leases]
     for lease in leases[1:]:
@@ -446,5 +500,91 @@ def test_when_one_connection_is_found_dead_every_worker_tests_its_own_before_the
         lease.end()
     settle(pool)
     assert pool.epoch == epoch
+    pool.close()
+    assert pool.join(LONG)
+
+
+@pytest.fixture
+def occupied(pool: Pool) -> Iterator[Lease]:
+    """Give a lease that has done its work, and whose thread is kept from noticing anything that comes."""
+    gate, lease = Gate(), make(pool)
+    lease.submit(raw).result(LONG)
+    settle(pool)
+    (worker,) = pool._workers  # noqa: SLF001 (nothing of ours occupies a thread without the lease)
+    worker.put(gate.wait)
+    yield lease
+    gate.opened.set()
+    settle(pool)
+    assert pool.counts()["idle"] == 1
+
+
+@pytest.mark.usefixtures("kept")
+def test_an_end_with_nothing_to_do_does_not_wake_the_thread(pool: Pool, occupied: Lease) -> None:
+    occupied.on_end = lambda: pytest.fail("It was not needed.")
+    occupied.needs_end = lambda: False
+    occupied.end()
+    assert pool.counts()["idle"] == 1
+
+
+@pytest.mark.usefixtures("kept")
+def test_an_end_with_something_to_do_does(pool: Pool, occupied: Lease) -> None:
+    events: list[str] = []
+    occupied.on_end = lambda: events.append("end")
+    occupied.needs_end = lambda: True
+    occupied.end()
+    assert pool.counts()["idle"] == 0
+    assert not events
+
+
+@pytest.mark.usefixtures("kept")
+def test_one_that_has_to_close_connections_does(pool: Pool, occupied: Lease) -> None:
+    occupied.hold_firmly(closes_connections=True)
+    occupied.end()
+    assert pool.counts()["idle"] == 0
+
+
+@pytest.mark.usefixtures("transactional_db")
+def test_a_connection_that_django_would_close_is_closed_at_the_end(pool: Pool) -> None:
+    lease, other = make(pool), make(pool)
+    lease.submit(raw).result(LONG)
+    settle(pool)
+    lease.end()
+    settle(pool)
+    assert other.submit(lambda: connection.connection).result(LONG) is None
+    other.end()
+
+
+@pytest.mark.usefixtures("kept")
+def test_what_has_something_open_becomes_no_stream_while_streams_have_half_of_the_threads() -> None:
+    pool = Pool(2, patience=0)
+    streams = [make(pool) for _ in range(2)]
+    for stream in streams:
+        stream.hold_firmly()
+        stream.submit(here).result(LONG)
+    settle(pool)
+    assert [stream.become_stream() for stream in streams] == [True, False]
+    assert [stream.become_stream() for stream in streams] == [True, False]
+    streams[0].end()
+    settle(pool)
+    assert streams[1].become_stream()
+    streams[1].end()
+    pool.close()
+    assert pool.join(LONG)
+
+
+def test_what_has_nothing_open_becomes_a_stream_and_waits_with_its_next_task() -> None:
+    pool = Pool(2, patience=0)
+    first, second = make(pool), make(pool)
+    first.hold_firmly()
+    for lease in (first, second):
+        lease.submit(here).result(LONG)
+        settle(pool)
+        assert lease.become_stream()
+    settle(pool)
+    future = second.submit(here)
+    assert not future.done()
+    first.end()
+    assert future.result(LONG)
+    second.end()
     pool.close()
     assert pool.join(LONG)

@@ -1,5 +1,6 @@
 """Random interleavings of what requests do, against what must hold whatever they do."""
 
+import asyncio
 import inspect
 import threading
 from collections.abc import Callable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 LONG = 60.0
 SIZE = 2
+STREAMS = SIZE // 2
 
 
 class Gate:
@@ -33,7 +35,7 @@ class Request:
     """A lease, what it was given to do, and what happened."""
 
     def __init__(self, pool: Pool, *, wait_seconds: float) -> None:
-        self.lease = Lease(pool, "request", wait_seconds=wait_seconds)
+        self.lease = Lease(pool, "request", get_wait_seconds=lambda: wait_seconds)
         self.lease.on_end = self._note_end
         self.futures: list[Future[int]] = []
         self.ran: list[int] = []
@@ -113,7 +115,8 @@ class Requests(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pool = Pool(SIZE)
+        self.pool = Pool(SIZE, patience=0)
+        self.loop = asyncio.new_event_loop()  # says that it calls `expire`
         self.all: list[Request] = []
         self.closed_gates: set[Gate] = set()
         self.blocked: dict[threading.Thread, Gate] = {}
@@ -228,13 +231,18 @@ class Requests(RuleBasedStateMachine):
             assert request.ran == sorted(request.ran)
 
     @invariant()
-    def there_are_no_more_workers_than_allowed_and_none_is_idle_while_somebody_waits(self) -> None:
+    def there_are_no_more_workers_than_allowed_and_none_is_idle_while_somebody_waits_who_may_have_it(self) -> None:
         counts = self.pool.counts()
         assert counts["workers"] <= SIZE
         assert counts["idle"] + counts["lendable"] <= counts["workers"]
-        assert not counts["waiting"] or not counts["idle"] + counts["lendable"]
         having = [request for request in self.all if request.lease.has_worker]
         assert len(having) == counts["workers"] - counts["idle"]
+        streams = sum(request.lease.is_stream for request in having)
+        assert streams <= STREAMS
+        waiting = [tenant.is_stream for tenant in self.pool._waiting]  # noqa: SLF001 (how many wait says too little)
+        if counts["idle"] + counts["lendable"]:
+            assert all(waiting)
+            assert not waiting or streams == STREAMS
 
     def teardown(self) -> None:
         for gate in list(self.closed_gates):
@@ -250,6 +258,7 @@ class Requests(RuleBasedStateMachine):
             self._assert_all_is_over(request)
         self._assert_clean_threads()
         self.pool.close()
+        self.loop.close()
         assert self.pool.join(LONG)
         self.no_request_met_what_it_must_not()
 
@@ -266,7 +275,7 @@ class Requests(RuleBasedStateMachine):
     def _assert_clean_threads(self) -> None:
         found: list[bool] = []
         for _ in range(SIZE):
-            lease = Lease(self.pool, "look", wait_seconds=LONG)
+            lease = Lease(self.pool, "look", get_wait_seconds=lambda: LONG)
             found.append(lease.submit(lambda: connection.in_atomic_block).result(LONG))
             lease.end()
         assert not any(found)
@@ -274,6 +283,7 @@ class Requests(RuleBasedStateMachine):
     def _add(self, request: Request, work: Callable[[], object]) -> None:
         if not request.lease.is_ended:
             request.add(work)
+            self.pool.begin_sweeping(self.loop)
             self._settle()
 
     def _open(self, gate: Gate) -> None:

@@ -8,6 +8,7 @@ from asgiref.sync import sync_to_async
 from django.core import signals
 from django.core.cache import cache, caches
 from django.core.handlers.base import reset_urlconf
+from django.core.handlers.wsgi import WSGIHandler
 from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
@@ -326,9 +327,25 @@ def test_only_others_than_django_count_as_listeners(events: Events) -> None:
             assert has_listeners(signal)
 
 
-def test_a_receivers_entry_begins_with_a_key_that_begins_with_the_id_of_the_receiver() -> None:
+@pytest.mark.parametrize(("sender", "is_heard"), [(None, True), (RequestSignals, True), (WSGIHandler, False)])
+def test_who_listens_to_another_sender_does_not_count(sender: object, *, is_heard: bool) -> None:
+    def receiver(**_: Any) -> None:
+        """Do nothing."""
+
+    for signal in BOTH:
+        signal.connect(receiver, sender=sender)
+        try:
+            assert has_listeners(signal) == is_heard
+        finally:
+            signal.disconnect(receiver, sender=sender)
+
+
+def test_a_receivers_entry_begins_with_a_key_of_the_ids_of_receiver_and_sender() -> None:
     """`Signal.receivers` is not documented: this fails when its form changes."""
     signal = Signal()
     signal.connect(reset_urlconf)
-    ((key, *_),) = signal.receivers
-    assert key[0] == id(reset_urlconf)
+    signal.connect(reset_urlconf, sender=RequestSignals)
+    assert [key for key, *_ in signal.receivers] == [
+        (id(reset_urlconf), id(None)),
+        (id(reset_urlconf), id(RequestSignals)),
+    ]

@@ -6,7 +6,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from atlas.models import Continent, Country
 from django.db import connection, connections, transaction
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, WebSocket
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, WebSocket
 from starlette.responses import JSONResponse, Response
 
 from django_fastapi.exceptions import ConfigurationError
@@ -127,6 +127,29 @@ def test_without_atomic_each_statement_commits_by_itself(api: FastAPI, build: Ca
     assert fetch(app, "/sync/in_transaction").json() is False
     assert fetch(app, "/sync/refuses").status_code == 418
     assert Continent.objects.count() == 1
+
+
+def test_background_tasks_run_after_the_commit(api: FastAPI, build: Callable[[], ASGIApp]) -> None:
+    events: list[object] = []
+
+    def task() -> None:
+        events.append(connection.in_atomic_block)
+
+    def endpoint(tasks: BackgroundTasks) -> None:
+        tasks.add_task(task)
+        create()
+        transaction.on_commit(lambda: events.append("committed"))
+
+    async def aendpoint(tasks: BackgroundTasks) -> None:
+        await sync_to_async(endpoint)(tasks)
+
+    api.get("/sync", dependencies=[atomic()])(endpoint)
+    api.get("/async", dependencies=[atomic()])(aendpoint)
+    app = build()
+    for kind in KINDS:
+        assert fetch(app, f"/{kind}").status_code == 200
+        Continent.objects.all().delete()
+    assert events == ["committed", False] * 2
 
 
 def test_the_commit_comes_before_the_start_of_the_response(api: FastAPI, build: Callable[[], ASGIApp]) -> None:

@@ -1,12 +1,18 @@
+import contextvars
 import functools
+import importlib
+import json
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AsyncExitStack
 from typing import Annotated, Any
 
 import anyio
 import anyio.to_thread
 import fastapi.concurrency
+import fastapi.dependencies.utils
 import fastapi.routing
+import httpx
 import pytest
 import starlette.concurrency
 from atlas.models import Continent, Country
@@ -22,17 +28,19 @@ from fastapi import (
     UploadFile,
     WebSocket,
 )
+from fastapi.dependencies.utils import get_dependant
 from fastapi.openapi.models import APIKey, APIKeyIn
 from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from fastapi.security.base import SecurityBase
 from fastapi.sse import EventSourceResponse
 from pydantic import BaseModel, field_validator
+from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from django_fastapi import seam
-from django_fastapi.concurrency import current_lease
+from django_fastapi.concurrency import current_lease, enter
 from django_fastapi.exceptions import ConfigurationError
 from django_fastapi.registry import APIRegistry
 from django_fastapi.threads import Threads
@@ -503,8 +511,9 @@ def test_another_application_of_the_process_keeps_anyios_threads(api: FastAPI, b
     add_streams(other, theirs)
     add_route(api.router, ours)
     fetch(build(), "/place")
-    assert fetch(other, "/place").json() == "here"
-    assert fetch(other, "/lines").text == '"one"\n"two"\n'
+    elsewhere = contextvars.Context()  # a test before this one may have left that of a request of ours
+    assert elsewhere.run(fetch, other, "/place").json() == "here"
+    assert elsewhere.run(fetch, other, "/lines").text == '"one"\n"two"\n'
     ours.assert_one_request_thread(4)
     assert len(theirs) == 8
     assert set(theirs) == {"AnyIO worker thread"}
@@ -577,6 +586,98 @@ def test_what_comes_out_of_the_orm_may_be_lazy(
     app = build()
     assert fetch(app, "/sync").json() == expected
     assert fetch(app, "/async").json() == expected
+
+
+@pytest.mark.usefixtures("country")
+@pytest.mark.parametrize("is_included", [False, True])
+def test_what_a_synchronous_body_yields_may_be_lazy_too(
+    api: FastAPI, build: Callable[[], ASGIApp], *, is_included: bool
+) -> None:
+    router = APIRouter() if is_included else api
+
+    @router.get("/sse", response_class=EventSourceResponse)
+    def sse() -> Iterable[CountryOut]:
+        yield from Country.objects.all()  # type: ignore[misc]  # FastAPI makes one of the other
+
+    @router.get("/lines")
+    def lines() -> Iterable[CountryOut]:
+        yield from Country.objects.all()  # type: ignore[misc]
+
+    if is_included:
+        api.include_router(router)
+    app = build()
+    expected = json.dumps(NOWHERE, separators=(",", ":"))
+    assert fetch(app, "/lines").text == f"{expected}\n"
+    assert fetch(app, "/sse").text == f"data: {expected}\n\n"
+
+
+@pytest.mark.usefixtures("country")
+@pytest.mark.parametrize("path", ["/sse", "/lines"])
+def test_what_an_asynchronous_body_yields_has_to_be_loaded_as_everywhere_on_the_event_loop(
+    api: FastAPI, build: Callable[[], ASGIApp], path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def add(name: str, countries: Callable[[], QuerySet[Country]]) -> None:
+        @api.get(f"/{name}/sse", response_class=EventSourceResponse)
+        async def sse() -> AsyncIterable[CountryOut]:
+            async for country in countries():
+                yield country  # type: ignore[misc]
+
+        @api.get(f"/{name}/lines")
+        async def lines() -> AsyncIterable[CountryOut]:
+            async for country in countries():
+                yield country  # type: ignore[misc]
+
+    add("loaded", lambda: Country.objects.select_related("continent"))
+    add("lazy", Country.objects.all)
+    app = build()
+    assert '"Somewhere"' in fetch(app, f"/loaded{path}").text
+    assert not caplog.records
+    assert fetch(app, f"/lazy{path}").text == ""
+    assert "SynchronousOnlyOperation" in caplog.text
+
+
+@pytest.mark.usefixtures("country")
+def test_an_item_of_a_body_that_does_not_fit_breaks_the_answer_off(
+    api: FastAPI, build: Callable[[], ASGIApp], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Other(BaseModel):
+        population: str
+
+    @api.get("/", response_class=EventSourceResponse)
+    def sse() -> Iterable[Other]:
+        yield from Country.objects.all()  # type: ignore[misc]
+
+    assert fetch(build(), "/").text == ""
+    assert "ResponseValidationError" in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore:starlette.middleware.wsgi is deprecated")
+def test_starlettes_wsgi_middleware_runs_on_the_thread_if_a_project_has_it(
+    api: FastAPI, build: Callable[[], ASGIApp], places: Places
+) -> None:
+    middleware = importlib.import_module("starlette.middleware.wsgi").WSGIMiddleware
+
+    def application(_environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        places.note()
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        for number in range(2):
+            places.note()
+            yield f"{number}".encode()
+
+    def mark() -> None:
+        places.note()
+
+    class Marking:
+        def __init__(self, app: ASGIApp) -> None:
+            self.app = app
+
+        async def __call__(self, *arguments: Any) -> None:
+            await fastapi.concurrency.run_in_threadpool(mark)
+            await self.app(*arguments)
+
+    api.mount("/old", Marking(middleware(application)))
+    assert fetch(build(), "/old/").text == "01"
+    places.assert_one_request_thread(4)
 
 
 @pytest.mark.usefixtures("country")
@@ -718,6 +819,104 @@ def test_serialize_response_is_looked_up_by_its_name_in_fastapis_routing(
 
     monkeypatch.setattr(fastapi.routing, "serialize_response", replaced)
     assert fetch(other, "/").text == "replaced"
+
+
+async def _never(*_: object) -> Any:
+    raise AssertionError("nobody is asked")
+
+
+def with_nothing() -> None: ...
+
+
+def with_request(request: Request) -> None: ...
+
+
+def with_connection(connection: HTTPConnection) -> None: ...
+
+
+def with_socket(websocket: WebSocket) -> None: ...
+
+
+def with_response(response: Response) -> None: ...
+
+
+def with_tasks(tasks: BackgroundTasks) -> None: ...
+
+
+def with_query(a: int = 1) -> None: ...
+
+
+def with_dependency(found: Annotated[None, Depends(with_connection)]) -> None: ...
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+@pytest.mark.parametrize(
+    "function",
+    [with_nothing, with_request, with_connection, with_socket, with_response, with_tasks, with_query, with_dependency],
+)
+async def test_dependencies_are_solved_as_fastapi_solves_them(function: Callable[..., Any], kind: str) -> None:
+    async with AsyncExitStack() as stack:
+        scope = {"type": kind, "path": "/", "headers": [], "query_string": b""}
+        scope |= {"fastapi_inner_astack": stack, "fastapi_function_astack": stack}
+        options = {"dependant": get_dependant(path="/", call=function), "async_exit_stack": stack}
+        asked = Request(scope) if kind == "http" else WebSocket(scope, _never, _never)
+        options |= {"request": asked, "embed_body_fields": False}
+        enter(None)
+        solved = [await solve(**options) for solve in (seam._solve, seam._solve_dependencies)]  # noqa: SLF001
+    theirs, ours = ((one.errors, one.background_tasks, one.dependency_cache) for one in solved)
+    assert solved[0].values.keys() == solved[1].values.keys()
+    assert ours[0] == theirs[0] == []
+    assert type(ours[1]) is type(theirs[1])
+    assert ours[2].keys() == theirs[2].keys()
+    assert [one.response.status_code for one in solved] == [None, None]
+    assert solved[0].response.raw_headers == solved[1].response.raw_headers
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/", "/nested"])
+async def test_solve_dependencies_is_looked_up_by_its_name_in_two_modules_of_fastapi(
+    monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    solved: list[object] = []
+    original = seam._solve  # noqa: SLF001 (what the seam leans on)
+
+    async def replaced(**options: Any) -> Any:
+        solved.append(options["dependant"].call)
+        return await original(**options)
+
+    other = FastAPI()
+    other.get("/")(with_nothing)
+    other.get("/nested")(with_dependency)
+    for module in (fastapi.routing, fastapi.dependencies.utils):
+        monkeypatch.setattr(module, "solve_dependencies", replaced)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(other), base_url="http://testserver") as client:
+        assert (await client.get(path)).status_code == 200
+    assert solved == ([with_nothing] if path == "/" else [with_dependency, with_connection])
+
+
+def test_what_takes_nothing_of_the_request_is_solved_without_taking_it_apart(
+    api: FastAPI, build: Callable[[], ASGIApp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.get("/")(with_nothing)
+    api.get("/query")(with_query)
+    site = build()
+    parsed = 0
+    original = vars(fastapi.dependencies.utils)["request_params_to_args"]
+
+    def count(fields: Any, received: Any) -> Any:
+        nonlocal parsed
+        parsed += 1
+        return original(fields, received)
+
+    monkeypatch.setattr(fastapi.dependencies.utils, "request_params_to_args", count)
+    assert fetch(site, "/").status_code == 200
+    of_self_test, parsed = parsed, 0
+    assert fetch(site, "/query").status_code == 200
+    assert parsed == of_self_test + 4  # path, query, headers, cookies
+    parsed = 0
+    assert fetch(site, "/").status_code == 200
+    assert parsed == of_self_test
 
 
 def test_an_error_of_a_pinned_call_is_the_error_of_the_request(api: FastAPI, build: Callable[[], ASGIApp]) -> None:

@@ -23,6 +23,12 @@ DEFAULTS = {
     "FASTAPI_REDOC_URL": "/redoc",
     "FASTAPI_OPENAPI_URL": "/openapi.json",
     "FASTAPI_DOCS_ACCESS": "public",
+    "FASTAPI_PROBLEM_DETAILS": False,
+    "FASTAPI_DOES_NOT_EXIST_404": False,
+    "FASTAPI_TRUSTED_PROXIES": [],
+    "FASTAPI_AUTH": {},
+    "FASTAPI_THROTTLE_CACHE": "default",
+    "FASTAPI_THROTTLE_FAIL_OPEN": False,
 }
 
 
@@ -56,6 +62,8 @@ def test_a_setting_is_read_when_it_is_asked_for(settings: Settings) -> None:
         ("CORS_ALLOW_ORIGINS", "https://one.test"),
         ("CORS_ALLOW_ORIGINS", [1]),
         ("AUTODISCOVER", 1),
+        ("PROBLEM_DETAILS", "yes"),
+        ("DOES_NOT_EXIST_404", 1),
         ("AUTODISCOVER_MODULES", ["api.py", "1"]),
         ("AUTODISCOVER_MODULES", "api"),
         ("DJANGO_FALLBACK", 0),
@@ -64,6 +72,16 @@ def test_a_setting_is_read_when_it_is_asked_for(settings: Settings) -> None:
         ("OPENAPI_URL", ""),
         ("DOCS_ACCESS", "private"),
         ("DOCS_ACCESS", []),
+        ("TRUSTED_PROXIES", "10.0.0.1"),
+        ("TRUSTED_PROXIES", ["10.0.0.1/8"]),
+        ("TRUSTED_PROXIES", ["proxy.test"]),
+        ("TRUSTED_PROXIES", ["*"]),
+        ("TRUSTED_PROXIES", [1]),
+        ("AUTH", ["SCHEMES"]),
+        ("AUTH", None),
+        ("THROTTLE_CACHE", "no-such-cache"),
+        ("THROTTLE_CACHE", None),
+        ("THROTTLE_FAIL_OPEN", "open"),
     ],
 )
 def test_a_wrong_value_is_an_error_that_names_setting_value_and_cure(

@@ -21,7 +21,7 @@ def threads() -> Iterator[Threads]:
 
 
 def run_on(threads: Threads) -> str:
-    lease = Lease(threads.pool(), "test", wait_seconds=LONG)
+    lease = Lease(threads.pool(), "test", get_wait_seconds=lambda: LONG)
     try:
         return lease.submit(lambda: threading.current_thread().name).result(LONG)
     finally:
@@ -41,6 +41,15 @@ def test_a_wrong_size_is_a_configuration_error(threads: Threads, settings: Setti
         threads.pool()
 
 
+def test_the_setting_of_the_wait_is_followed(threads: Threads, settings: Settings) -> None:
+    assert threads.wait_seconds() == 10
+    settings.FASTAPI_THREAD_WAIT = 3
+    assert threads.wait_seconds() == 3
+    settings.FASTAPI_THREAD_WAIT = "3"
+    with pytest.raises(ConfigurationError, match="FASTAPI_THREAD_WAIT must be"):
+        threads.wait_seconds()
+
+
 def test_closing_ends_all_threads_and_the_next_use_makes_a_new_pool(threads: Threads) -> None:
     name = run_on(threads)
     assert threads.close(LONG)
@@ -55,7 +64,7 @@ def test_closing_twice_or_without_a_pool_is_fine(threads: Threads) -> None:
 
 def test_closing_tells_when_a_thread_does_not_end_in_time(threads: Threads) -> None:
     may_end = threading.Event()
-    lease = Lease(threads.pool(), "test", wait_seconds=LONG)
+    lease = Lease(threads.pool(), "test", get_wait_seconds=lambda: LONG)
     future = lease.submit(may_end.wait, LONG)
     pool = threads.pool()
     assert not threads.close(0)

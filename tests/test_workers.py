@@ -1,7 +1,6 @@
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -16,7 +15,7 @@ LONG = 60.0
 
 @pytest.fixture
 def pool() -> Iterator[Pool]:
-    pool = Pool(2)
+    pool = Pool(2, patience=0)
     yield pool
     pool.close()
     assert pool.join(LONG)
@@ -32,6 +31,8 @@ class Guest:
         self.moved_in = threading.Event()
         self.tidied_up = threading.Event()
         self.refused = False
+        self.is_stream = False
+        self.seconds = LONG
 
     def move_in(self, worker: Worker) -> Job:
         self.worker = worker
@@ -42,6 +43,9 @@ class Guest:
         assert worker is not None
         return worker, self._tidy_up
 
+    def begin_waiting(self) -> float:
+        return self.seconds
+
     def give_up(self) -> Callable[[], None]:
         def refuse() -> None:
             self.refused = True
@@ -49,8 +53,9 @@ class Guest:
         return refuse
 
     def ask(self, preferred: Worker | None = None, *, seconds: float = LONG) -> bool:
+        self.seconds = seconds
         with self.pool.lock:
-            return self.pool.ask(self, preferred, time.monotonic() + seconds)
+            return self.pool.ask(self, preferred)
 
     def leave(self) -> None:
         """Give the worker back, as its last job."""
@@ -244,6 +249,24 @@ def test_the_complaint_names_who_has_the_workers_and_is_not_repeated_at_once(
     waiting.leave()
 
 
+def test_a_path_in_the_complaint_cannot_forge_a_line(
+    pool: Pool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = ("GET /\n2026-01-01 ERROR forged\x1b[2J", "GET /\u2028\u00e4")
+    hosts, waiting = [Guest(pool, label) for label in labels], Guest(pool)
+    for guest in (*hosts, waiting):
+        guest.ask()
+    monkeypatch.setattr(workers, "_COMPLAIN_SECONDS", -1.0)
+    pool.complain()
+    [record] = caplog.records
+    assert record.getMessage().isprintable()
+    assert r"GET /\n2026-01-01 ERROR forged\x1b[2J for" in record.getMessage()
+    hosts[0].leave()
+    assert has_moved_in(waiting)
+    hosts[1].leave()
+    waiting.leave()
+
+
 def test_closing_ends_idle_workers_at_once_and_the_others_when_their_tenants_leave(pool: Pool) -> None:
     stays, leaves = Guest(pool), Guest(pool)
     stays.ask()
@@ -282,4 +305,117 @@ def test_who_comes_after_the_closing_is_served_all_the_same(pool: Pool) -> None:
     assert late.ask()
     assert has_moved_in(late)
     late.leave()
+    assert pool.join(LONG)
+
+
+class Clocks:
+    """The clock on the wall and that of the processor, which a test sets."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.wall = self.processor = 100.0
+        monkeypatch.setattr("time.monotonic", lambda: self.wall)
+        monkeypatch.setattr("time.process_time", lambda: self.processor)
+
+    def go(self, seconds: float, *, processor: float) -> None:
+        """Let time pass, a part of which the processor was at work for this process."""
+        self.wall += seconds
+        self.processor += seconds * processor
+
+
+class Busy(Guest):
+    """A guest whose work lasts until the test ends it."""
+
+    def __init__(self, pool: Pool) -> None:
+        super().__init__(pool)
+        self.may_go = threading.Event()
+
+    def _arrive(self) -> None:
+        super()._arrive()
+        assert self.may_go.wait(LONG)
+
+
+@pytest.fixture
+def patient() -> Iterator[Pool]:
+    """A pool of three that leaves a busy worker alone for a hundred seconds."""
+    pool = Pool(3, patience=100)
+    yield pool
+    pool.close()
+    assert pool.join(LONG)
+
+
+@pytest.fixture
+def crowd(patient: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Clocks, list[Busy]]]:
+    """Three who need a worker, the first of whom has one; and the clocks."""
+    guests = [Busy(patient) for _ in range(3)]
+    with monkeypatch.context() as during:
+        clocks = Clocks(during)
+        assert [guest.ask() for guest in guests] == [True, False, False]
+        assert has_moved_in(guests[0])
+        yield clocks, guests
+    for guest in guests:
+        guest.may_go.set()
+        guest.leave()
+
+
+def test_a_worker_that_gets_on_is_left_alone(patient: Pool, crowd: tuple[Clocks, list[Busy]]) -> None:
+    clocks, _ = crowd
+    assert patient.begin_spreading()
+    assert not patient.begin_spreading()
+    clocks.go(1, processor=0.9)
+    assert patient.begin_spreading()  # whoever wanted to look has not come
+    clocks.go(50, processor=0.9)
+    assert patient.spread()
+    assert patient.counts() == {"workers": 1, "idle": 0, "lendable": 0, "waiting": 2}
+
+
+def test_one_more_begins_when_it_takes_too_long(patient: Pool, crowd: tuple[Clocks, list[Busy]]) -> None:
+    clocks, guests = crowd
+    patient.begin_spreading()
+    clocks.go(101, processor=0.9)
+    assert patient.spread()
+    assert has_moved_in(guests[1])
+    assert patient.counts()["waiting"] == 1
+    clocks.go(101, processor=0.9)
+    assert not patient.spread()
+    assert has_moved_in(guests[2])
+
+
+def test_all_begin_when_the_processor_has_nothing_to_do(patient: Pool, crowd: tuple[Clocks, list[Busy]]) -> None:
+    clocks, guests = crowd
+    patient.begin_spreading()
+    clocks.go(0.001, processor=0.1)
+    assert not patient.spread()
+    assert all(map(has_moved_in, guests))
+    assert patient.counts()["waiting"] == 0
+
+
+def test_who_comes_to_end_something_waits_for_no_busy_worker(patient: Pool, crowd: tuple[Clocks, list[Busy]]) -> None:
+    _, guests = crowd
+    last = Guest(patient)
+    with patient.lock:
+        assert patient.ask(last, None, is_patient=False)
+    assert has_moved_in(last)
+    last.leave()
+    assert has_moved_in(guests[1])
+    patient.begin_spreading()
+    patient.spread()
+
+
+def test_streams_have_half_of_the_workers_at_most_and_leave_the_rest_to_others() -> None:
+    pool = Pool(4, patience=0)
+    streams = [Guest(pool) for _ in range(3)]
+    for stream in streams:
+        stream.is_stream = True
+    assert [stream.ask() for stream in streams] == [True, True, False]
+    assert pool.begin_spreading()
+    assert not pool.spread()
+    other = Guest(pool)
+    assert other.ask()
+    other.leave()
+    assert not streams[2].moved_in.is_set()
+    streams[0].leave()
+    assert has_moved_in(streams[2])
+    for guest in streams[1:]:
+        guest.leave()
+    pool.close()
     assert pool.join(LONG)
