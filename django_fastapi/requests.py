@@ -1,14 +1,269 @@
-"""A Django request over an ASGI scope."""
+"""Django's request over Starlette's."""
 
+import functools
+import os
+from contextlib import suppress
+from inspect import isasyncgenfunction, iscoroutinefunction
 from io import BytesIO
+from typing import Annotated, Any, BinaryIO, Final, TypeAlias
 
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, HttpResponse, RawPostDataException, UnreadablePostError
+from fastapi import Depends
+from starlette.datastructures import FormData
+from starlette.requests import HTTPConnection, Request
 
-from .types import Scope
+from .bodies import Body, already_read
+from .charsets import correct
+from .exceptions import ConfigurationError
+from .forms import from_form
+from .matches import match
+from .types import Receive, Scope
+from .visitors import CSRF, GIVERS, Meta, give
+
+SLOT: Final = "django_fastapi.django_request"
+"""The key in a scope of the place of the one Django request."""
+
+_KNOWN: Final = "django_fastapi.known_request"
+_HTTP_SCHEMES: Final = {"ws": "http", "wss": "https"}
+
+
+class FastAPIRequest(ASGIRequest):
+    """The Django request of a request that FastAPI answers; a WebSocket is a GET.
+
+    It is Django's own in all that is not told here. `session`, `user`, `auser`, `LANGUAGE_CODE` and the messages come
+    from the project's middleware when they are first asked for, and are missing without it. `resolver_match` tells of
+    FastAPI's route.
+
+    The body is read when it is first asked for, together with FastAPI: what one side has read, the other has as well.
+    For a `def` endpoint that takes `DjangoRequest` it has arrived before; any other thread waits for it. An `async def`
+    endpoint whose body FastAPI has not read awaits `aload_body()` before it uses `body`, `POST`, `FILES` or `read`.
+
+    Args:
+        scope: What the server gave, without what FastAPI adds.
+        body: The body.
+        connection: Starlette's request or WebSocket.
+
+    Raises:
+        BadRequest: A header or the query string cannot be decoded.
+    """
+
+    def __init__(self, scope: Scope, body: Body, connection: HTTPConnection) -> None:
+        scheme = scope.get("scheme", "http")
+        try:
+            super().__init__({"method": "GET", **scope, "scheme": _HTTP_SCHEMES.get(scheme, scheme)}, BytesIO())
+        except ValueError as error:
+            raise BadRequest("The query string or a header of the request cannot be decoded.") from error
+        correct(self)
+        self.META: dict[str, Any] = Meta(self.META, functools.partial(give, self, CSRF))
+        self._source = body
+        self._connection = connection
+        # Told by `__getattr__` as soon as there is something to tell.
+        del self._stream, self.resolver_match
+
+    @functools.cached_property
+    def response(self) -> HttpResponse:
+        """A response for Django code to put cookies and headers on, which go to the client with the answer.
+
+        Whatever the endpoint returns has them, an error too. Content and status of this one are not used.
+        """
+        response = HttpResponse()
+        del response.headers["Content-Type"]
+        return response
+
+    async def aload_body(self) -> None:
+        """Read what is left of the body, so that `body`, `POST`, `FILES` and `read` need not wait for it.
+
+        What exceeds `FILE_UPLOAD_MAX_MEMORY_SIZE` is kept in a temporary file until the end of the request.
+
+        Raises:
+            UnreadablePostError: The client went away.
+            RawPostDataException: It has been read, and nobody has kept it.
+        """
+        if not self._source.is_taken:
+            await self._source.load()
+        elif already_read(self._connection) is None and "_stream" not in vars(self):
+            self._stream = BytesIO(await self._source.aask_starlette(self._starlette_request))
+
+    def set_user(self, user: Any) -> None:
+        """Have `user` and `auser` give this user, whatever the session says."""
+
+        async def auser() -> Any:
+            return user
+
+        self.__dict__.update(user=user, auser=auser)
+
+    def meet(self, connection: HTTPConnection) -> None:
+        """Note another request or WebSocket of Starlette's over the same scope, which may know more than the first."""
+        if already_read(self._connection) is None:
+            self._connection = connection
+
+    def close(self) -> None:
+        """Close what is open of the body and of uploaded files."""
+        self.__dict__.setdefault("_stream", BytesIO())
+        super().close()
+
+    def parse_file_upload(self, META: Any, post_data: Any) -> Any:  # noqa: N803 (Django's name)
+        """Parse a multipart form as Django does, one without a `Content-Length` as well."""
+        if META.get("CONTENT_LENGTH"):
+            return super().parse_file_upload(META, post_data)
+        stream = post_data if isinstance(post_data, BytesIO) else self._stream
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        return super().parse_file_upload({**META, "CONTENT_LENGTH": str(size)}, post_data)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what nobody has asked for before.
+
+        Raises:
+            AttributeError: There is no such attribute, or no middleware in the project that sets it.
+        """
+        if name == "_stream":
+            self._stream = self._open_body()
+            return self._stream
+        if name == "resolver_match":
+            if (found := match(self._connection.scope)) is not None:
+                self.__dict__[name] = found
+            return found
+        message = f"{type(self).__name__!r} object has no attribute {name!r}"
+        if (giver := GIVERS.get(name)) is not None:
+            if give(self, giver) and name in vars(self):
+                return vars(self)[name]
+            message += f": add {giver!r} to MIDDLEWARE"
+        raise AttributeError(message, name=name, obj=self)
+
+    def _open_body(self) -> BinaryIO:
+        """Return the body as a file, at its beginning.
+
+        Raises:
+            RawPostDataException: It has been read, and nobody has kept its bytes.
+        """
+        if not self._source.is_taken:
+            return self._source.open()
+        read = already_read(self._connection)
+        if isinstance(read, FormData):
+            raise RawPostDataException("FastAPI has read the body as a form, which is in POST and FILES.")
+        return BytesIO(self._source.ask_starlette(self._starlette_request) if read is None else read)
+
+    @property
+    def _starlette_request(self) -> Request:
+        assert isinstance(self._connection, Request)  # noqa: S101 (a WebSocket has no body to take)
+        return self._connection
+
+    def _load_post_and_files(self) -> None:
+        form = already_read(self._connection) if "_stream" not in vars(self) and self.method == "POST" else None
+        try:
+            if isinstance(form, FormData) and self._source.is_taken:
+                self._post, self._files = from_form(form, self.encoding)
+            else:
+                super()._load_post_and_files()
+        except RawPostDataException:
+            # Django has an empty form where the body was read in another way.
+            self._mark_post_parse_error()
+        except SuspiciousOperation:
+            self._mark_post_parse_error()
+            raise
+
+
+class RequestSlot:
+    """The place of a request's one Django request, empty until somebody asks.
+
+    Args:
+        scope: What the server gave.
+        receive: The server's; None on a WebSocket.
+    """
+
+    # As attributes of the class what most requests never change: they are not to pay for it.
+    _user: Any = None
+    request: FastAPIRequest | None = None
+    varies_on: frozenset[str] = frozenset()
+    """Request headers that the answer depends on, to be named in `Vary`."""
+
+    def __init__(self, scope: Scope, receive: Receive | None) -> None:
+        self._scope = scope
+        self.body: Body = Body(receive)
+
+    def fill(self, connection: HTTPConnection) -> FastAPIRequest:
+        """Return the Django request, made now if there is none."""
+        if self.request is None:
+            self.request = FastAPIRequest(self._scope, self.body, connection)
+            if self._user is not None:
+                self.request.set_user(self._user)
+        else:
+            self.request.meet(connection)
+        return self.request
+
+    def set_user(self, user: Any) -> None:
+        """Have Django's request give this user, once there is one."""
+        self._user = user
+        if self.request is not None:
+            self.request.set_user(user)
+
+    def close(self) -> None:
+        """Close what is open of the body."""
+        if self.request is not None:
+            self.request.close()
+        self.body.close()
+
+
+def django_request(request: HTTPConnection) -> FastAPIRequest:
+    """Return Django's request for one of Starlette's, or for a WebSocket; the same object all through the request.
+
+    What Django code does to it reaches the client: a session, a CSRF cookie, messages. It is saved and put on when the
+    response begins, after the transaction of the endpoint, whatever the endpoint returned. A WebSocket is given it when
+    it is accepted, and has to save its session itself after that.
+
+    Args:
+        request: Starlette's request or WebSocket, of any dependency, endpoint, middleware or exception handler.
+
+    Raises:
+        ConfigurationError: The FastAPI application runs outside of this package's application.
+        BadRequest: The request cannot be decoded.
+    """
+    return slot_of(request).fill(request)
+
+
+def slot_of(request: HTTPConnection) -> RequestSlot:
+    """Return the place of Django's request.
+
+    Raises:
+        ConfigurationError: The FastAPI application runs outside of this package's application.
+    """
+    slot: object = request.scope.get(SLOT)
+    if not isinstance(slot, RequestSlot):
+        raise ConfigurationError(
+            "This FastAPI application runs by itself, so that nobody would save Django's session. Serve it through "
+            "`django_fastapi.get_asgi_application()`, or in tests through `django_fastapi.testing.Client()`."
+        )
+    return slot
+
+
+async def adjango_request(request: HTTPConnection) -> FastAPIRequest:
+    """Return Django's request; the dependency behind `DjangoRequest`, which takes no thread.
+
+    A `def` endpoint that nobody reads the body for may ask for it, and its thread would wait for as long as the client
+    likes. So it is there before, as it is for Django's views.
+    """
+    slot = slot_of(request)
+    found = slot.fill(request)
+    if slot.body.is_waiting and not _is_async(request.scope.get("endpoint")):
+        with suppress(UnreadablePostError):  # it is told to who asks for the body
+            await found.aload_body()
+    return found
+
+
+def _is_async(endpoint: Any) -> bool:
+    callables = (endpoint, getattr(endpoint, "__call__", None))  # noqa: B004 (its kind is asked for)
+    return any(iscoroutinefunction(one) or isasyncgenfunction(one) for one in callables)
+
+
+DjangoRequest: TypeAlias = Annotated[FastAPIRequest, Depends(adjango_request)]
+"""Django's request as a parameter of an endpoint or a dependency; see `django_request`."""
 
 
 def make_django_request(scope: Scope, body: bytes = b"") -> ASGIRequest:
-    """Return Django's request for an HTTP or WebSocket scope; a WebSocket is a GET.
+    """Return another Django request for an HTTP or WebSocket scope, for what needs no more than its headers.
 
     Args:
         scope: The ASGI scope.
@@ -18,6 +273,30 @@ def make_django_request(scope: Scope, body: bytes = b"") -> ASGIRequest:
         UnicodeDecodeError: The scope holds bytes that Django cannot decode.
     """
     return ASGIRequest({"method": "GET", **scope}, BytesIO(body))
+
+
+def keep_known(scope: Scope, request: HttpRequest) -> None:
+    """Have `known_request` return a request for a scope, outside of the place where it was made."""
+    scope[_KNOWN] = request
+
+
+def forget_known(scope: Scope) -> None:
+    """Undo `keep_known`: the request knows the scope, and a circle waits for the garbage collector."""
+    scope.pop(_KNOWN, None)
+
+
+def known_request(scope: Scope) -> HttpRequest | None:
+    """Return Django's request for a scope, for a log: the one that the request had, or else another one.
+
+    Returns:
+        None if the client sent what Django cannot decode.
+    """
+    if isinstance(known := scope.get(_KNOWN), HttpRequest):
+        return known
+    try:
+        return make_django_request(scope)
+    except (ValueError, BadRequest):
+        return None
 
 
 def prefers_json(scope: Scope) -> bool:

@@ -10,9 +10,11 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpResponse
 from django.urls import NoReverseMatch, reverse
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
+from .problems import error_response
 from .requests import make_django_request, prefers_json
+from .sessions import tell_outages
 
 _ANONYMOUS = "anonymous"
 _STAFF = "staff"
@@ -29,17 +31,17 @@ async def refuse_unless_staff(request: Request) -> Response | None:
     if rank == _STAFF:
         return None
     if rank == _OTHER:
-        return JSONResponse({"detail": "Staff only."}, HTTPStatus.FORBIDDEN)
+        return error_response(request.scope, HTTPStatus.FORBIDDEN, "Staff only.")
     if prefers_json(request.scope):
-        return JSONResponse(
-            {"detail": "Not authenticated"}, HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": "Session"}
-        )
+        headers = {"WWW-Authenticate": "Session"}
+        return error_response(request.scope, HTTPStatus.UNAUTHORIZED, "Not authenticated", headers=headers)
     return RedirectResponse(_login_url(request), HTTPStatus.FOUND, headers={"Cache-Control": "no-store"})
 
 
 def _rank(request: Request) -> str:
     django_request = make_django_request(request.scope)
     SessionMiddleware(lambda _: HttpResponse()).process_request(django_request)
+    tell_outages(django_request.session)
     user = get_user(django_request)
     if not user.is_authenticated:
         return _ANONYMOUS
@@ -52,4 +54,4 @@ def _login_url(request: Request) -> str:
         login_url = reverse("admin:login")
     except NoReverseMatch:
         login_url = str(settings.LOGIN_URL)
-    return f"{login_url}?{urlencode({'next': request.url.path})}"
+    return f"{login_url}?{urlencode({'next': request.scope['path']})}"

@@ -2,18 +2,23 @@ import logging
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from fastapi import FastAPI, WebSocket
+from django.core.exceptions import DisallowedHost, PermissionDenied
+from django.db import OperationalError
+from fastapi import BackgroundTasks, FastAPI, WebSocket
 from fastapi.responses import StreamingResponse
 from pytest_django import Settings
-from starlette.background import BackgroundTask
+from starlette.background import BackgroundTask, BackgroundTasks as StarletteBackgroundTasks
+from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from django_fastapi.boundary import Boundary, report
-from django_fastapi.exceptions import ThreadWaitTimeout
+from django_fastapi.boundary import Boundary, fail_task
+from django_fastapi.exceptions import IncompleteResponse, ThreadWaitTimeout
+from django_fastapi.refusals import install_handlers
 from django_fastapi.registry import APIRegistry
+from django_fastapi.seam import install
 
 from .conftest import fetch
 
@@ -57,6 +62,19 @@ def api() -> FastAPI:
     return api
 
 
+class Unanswering:
+    """An application whose exceptions are raised before they are answered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, _send: Send) -> None:
+        async def send(_message: Message) -> None:
+            """Drop the answer."""
+
+        await self._app(scope, receive, send)
+
+
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
 
@@ -64,15 +82,52 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
 @pytest.mark.parametrize("path", ["/sync", "/async"])
 def test_an_exception_is_answered_and_logged_once(api: FastAPI, caplog: pytest.LogCaptureFixture, path: str) -> None:
     answer = fetch(Boundary(api), path)
-    assert (answer.status_code, answer.text) == (500, "Internal Server Error")
     assert errors(caplog) == [f"{path[1:]} broke"]
     [record] = caplog.records
-    assert (record.name, record.levelno, record.getMessage()) == (
-        "django.request",
-        logging.ERROR,
-        f"Internal Server Error: {path}",
-    )
+    assert (record.name, record.levelno) == ("django.request", logging.ERROR)
+    assert answer.status_code == 500
     assert record.request.path == path  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("path", ["/sync", "/async"])
+@pytest.mark.parametrize("has_handlers", [True, False])
+def test_answer_body_and_log_name_the_same_request(
+    api: FastAPI, caplog: pytest.LogCaptureFixture, path: str, *, has_handlers: bool
+) -> None:
+    if has_handlers:
+        install_handlers(api)
+        app: ASGIApp = api
+    else:
+        app = Unanswering(api)
+    answer = fetch(Boundary(app), path)
+    number = answer.headers["x-request-id"]
+    assert answer.json() == {"detail": "Internal Server Error", "request_id": number}
+    [record] = caplog.records
+    assert record.request_id == number  # type: ignore[attr-defined]
+    assert record.getMessage() == f"Internal Server Error: GET {path} (request {number})"
+    assert fetch(Boundary(app), path).headers["x-request-id"] != number
+
+
+def test_the_site_and_its_apis_agree_on_the_id(
+    build: Callable[[], ASGIApp], registry: APIRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
+    @registry.get_default().get("/broken")
+    def broken() -> None:
+        raise RuntimeError("broken")
+
+    number = fetch(build(), "/broken").headers["x-request-id"]
+    assert [record.request_id for record in caplog.records] == [number]  # type: ignore[attr-defined]
+
+
+def test_the_id_is_the_one_that_a_proxy_has_given(api: FastAPI, caplog: pytest.LogCaptureFixture) -> None:
+    install_handlers(api)
+    answer = fetch(Boundary(api), "/sync", headers={"X-Request-ID": "abc-123"})
+    assert answer.headers["x-request-id"] == answer.json()["request_id"] == "abc-123"
+    assert caplog.records[0].getMessage() == "Internal Server Error: GET /sync (request abc-123)"
+
+
+def test_an_answer_that_is_no_error_has_no_id(api: FastAPI) -> None:
+    assert "x-request-id" not in fetch(Boundary(api), "/after").headers
 
 
 def test_a_path_cannot_forge_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -106,8 +161,9 @@ async def test_an_answer_that_broke_off_is_raised_so_that_the_server_cuts_it(
 ) -> None:
     sent: list[Message] = []
     scope = {"type": "http", "method": "GET", "path": "/half", "headers": [], "query_string": b""}
-    with pytest.raises((RuntimeError, ExceptionGroup)):
+    with pytest.raises(IncompleteResponse) as caught:
         await call(Boundary(api), scope, sent)
+    assert caught.value.__suppress_context__, "the server would print the traceback of the exception once more"
     assert sent[-1] == {"type": "http.response.body", "body": b"half", "more_body": True}
     assert len(errors(caplog)) == 1
 
@@ -138,38 +194,6 @@ def test_a_websocket_that_breaks_later_is_closed(api: FastAPI, caplog: pytest.Lo
     assert errors(caplog) == ["broke after accept"]
 
 
-SCOPE = {"type": "http", "method": "GET", "path": "/here", "headers": [], "query_string": b""}
-
-
-def broken() -> ValueError:
-    try:
-        int("broken")
-    except ValueError as error:
-        return error
-
-
-def test_without_a_console_handler_the_console_has_it_all_the_same(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    logger = logging.getLogger("django.request")
-    monkeypatch.setattr(logger, "handlers", [logging.NullHandler()])
-    monkeypatch.setattr(logger, "propagate", False)
-    report(broken(), SCOPE)
-    printed = capsys.readouterr().err
-    assert printed.count("ValueError: invalid literal") == 1
-    assert "Traceback" in printed
-
-
-def test_with_a_console_handler_it_is_printed_once(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    logger = logging.getLogger("django.request")
-    monkeypatch.setattr(logger, "handlers", [logging.StreamHandler()])
-    monkeypatch.setattr(logger, "propagate", False)
-    report(broken(), SCOPE)
-    assert capsys.readouterr().err.count("ValueError: invalid literal") == 1
-
-
 def test_the_handler_of_the_project_wins(
     build: Callable[[], ASGIApp], registry: APIRegistry, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -195,3 +219,136 @@ def test_a_wait_in_vain_outside_of_the_apis_handlers_is_503(caplog: pytest.LogCa
     answer = fetch(Boundary(busy), "/")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "3")
     assert errors(caplog) == []
+
+
+def test_a_refusal_in_the_middleware_of_an_api_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    class Refuse:
+        def __init__(self, _app: ASGIApp) -> None:
+            pass
+
+        async def __call__(self, _scope: Scope, _receive: Receive, _send: Send) -> None:
+            raise PermissionDenied("Not on Sundays.")
+
+    api = FastAPI(middleware=[Middleware(Refuse)])
+    install_handlers(api)
+    answer = fetch(Boundary(api), "/")
+    assert (answer.status_code, answer.json()) == (403, {"detail": "Not on Sundays."})
+    assert errors(caplog) == []
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("WARNING", "Forbidden: /")]
+
+
+def test_a_suspicious_request_outside_of_the_apis_is_told_to_those_who_watch(caplog: pytest.LogCaptureFixture) -> None:
+    async def suspicious(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise DisallowedHost("Invalid HTTP_HOST header: 'evil\nforged'.")
+
+    answer = fetch(Boundary(suspicious), "/")
+    assert (answer.status_code, answer.json()) == (400, {"detail": "Bad Request"})
+    [record] = caplog.records
+    assert (record.name, record.levelno) == ("django.security.DisallowedHost", logging.ERROR)
+    assert "\n" not in record.getMessage()
+
+
+AWAY = OperationalError(2003, "Can't connect to the server on 'db.internal'")
+
+
+@pytest.mark.parametrize("has_api", [True, False])
+def test_a_database_that_is_away_is_503_and_logged_once(caplog: pytest.LogCaptureFixture, *, has_api: bool) -> None:
+    api = FastAPI()
+
+    @api.get("/rows")
+    def rows() -> None:
+        raise AWAY
+
+    install_handlers(api)
+    answer = fetch(Boundary(api if has_api else Unanswering(api)), "/rows")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert "db.internal" not in answer.text
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    [record] = caplog.records
+    assert record.getMessage().startswith("Service Unavailable: GET /rows (request ")
+    assert record.exc_info is not None
+    assert record.exc_info[1] is AWAY
+
+
+@pytest.mark.anyio
+async def test_a_websocket_whose_database_is_away_may_try_again_later(caplog: pytest.LogCaptureFixture) -> None:
+    api = FastAPI()
+
+    @api.websocket("/rows")
+    async def rows(websocket: WebSocket) -> None:
+        await websocket.accept()
+        raise AWAY
+
+    sent: list[Message] = []
+    await call(Boundary(api), {"type": "websocket", "path": "/rows", "headers": [], "query_string": b""}, sent)
+    assert sent[-1] == {"type": "websocket.close", "code": 1013}
+    assert len(errors(caplog)) == 1
+
+
+@pytest.mark.parametrize("kind", [BackgroundTasks, StarletteBackgroundTasks])
+def test_a_background_task_that_fails_stops_no_other(
+    build: Callable[[], ASGIApp],
+    registry: APIRegistry,
+    caplog: pytest.LogCaptureFixture,
+    kind: type[StarletteBackgroundTasks],
+) -> None:
+    done: list[str] = []
+    api = registry.get_default()
+
+    def fail(number: int) -> None:
+        raise RuntimeError(f"task {number} broke")
+
+    async def fail_on_the_loop(number: int) -> None:
+        fail(number)
+
+    @api.get("/tasks")
+    def tasks() -> Response:
+        tasks = kind()
+        tasks.add_task(fail, 1)
+        tasks.add_task(done.append, "first")
+        tasks.add_task(fail_on_the_loop, 2)
+        tasks.add_task(done.append, "second")
+        return PlainTextResponse("answered", background=tasks)
+
+    @api.get("/injected")
+    def injected(tasks: BackgroundTasks) -> str:
+        tasks.add_task(fail, 1)
+        tasks.add_task(done.append, "first")
+        tasks.add_task(fail_on_the_loop, 2)
+        tasks.add_task(done.append, "second")
+        return "answered"
+
+    for path in ("/tasks", "/injected"):
+        caplog.clear()
+        done.clear()
+        assert fetch(build(), path).status_code == 200
+        assert done == ["first", "second"]
+        assert errors(caplog) == ["task 1 broke", "task 2 broke"]
+        assert {record.name for record in caplog.records} == {"django.request"}
+        assert caplog.records[0].getMessage().startswith(f"A background task failed: GET {path} (request ")
+
+
+@pytest.mark.anyio
+async def test_a_task_after_the_request_is_none_of_it(api: FastAPI) -> None:
+    scope = {"type": "http", "method": "GET", "path": "/missing", "headers": [], "query_string": b""}
+    await call(Boundary(api), scope, [])
+    with pytest.raises(RuntimeError, match="later"):
+        await fail_task(RuntimeError("later"))
+
+
+def test_a_background_task_is_the_own_affair_of_other_applications() -> None:
+    install()
+    done: list[str] = []
+    api = FastAPI()
+
+    def fail() -> None:
+        raise RuntimeError("broke")
+
+    @api.get("/")
+    def tasks(tasks: BackgroundTasks) -> None:
+        tasks.add_task(fail)
+        tasks.add_task(done.append, "second")
+
+    with pytest.raises(RuntimeError, match="broke"):
+        TestClient(api).get("/")
+    assert done == []
