@@ -1,0 +1,205 @@
+"""Django's own middleware around FastAPI, each unmodified."""
+
+import gzip
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any
+
+import pytest
+from django.http import HttpRequest
+from django.utils.translation import gettext
+from fastapi import APIRouter, FastAPI, Form, Request
+from fastapi.responses import HTMLResponse, PlainTextResponse, StreamingResponse
+from pytest_django import Settings
+
+from django_fastapi import DjangoRequest
+from django_fastapi.middleware import DjangoMiddleware
+from django_fastapi.shortcuts import render
+from django_fastapi.testing import Client
+from django_fastapi.types import ASGIApp
+
+Build = Callable[[], ASGIApp]
+
+SECURITY = "django.middleware.security.SecurityMiddleware"
+GZIP = "django.middleware.gzip.GZipMiddleware"
+CONDITIONAL = "django.middleware.http.ConditionalGetMiddleware"
+LOCALE = "django.middleware.locale.LocaleMiddleware"
+CSRF = "django.middleware.csrf.CsrfViewMiddleware"
+
+
+def put(api: FastAPI, place: str, middleware: str) -> APIRouter | FastAPI:
+    if place == "api":
+        api.add_middleware(DjangoMiddleware, middleware=middleware)
+        return api
+    return APIRouter(route_class=DjangoMiddleware.route_class(middleware))
+
+
+def finish(api: FastAPI, routes: APIRouter | FastAPI) -> None:
+    if isinstance(routes, APIRouter):
+        api.include_router(routes)
+
+
+BOTH_PLACES = pytest.mark.parametrize("place", ["api", "router"])
+
+
+@pytest.fixture(autouse=True)
+def no_middleware_in_the_settings(settings: Settings) -> None:
+    """What is seen comes from `DjangoMiddleware` and from nothing else."""
+    settings.MIDDLEWARE = []
+
+
+@BOTH_PLACES
+def test_security_middleware(api: FastAPI, build: Build, settings: Settings, place: str) -> None:
+    settings.SECURE_HSTS_SECONDS = 60
+    routes = put(api, place, SECURITY)
+    routes.get("/")(lambda: "there")
+    finish(api, routes)
+    client = Client(build(), base_url="https://testserver", follow_redirects=False)
+    answer = client.get("/")
+    assert answer.headers["strict-transport-security"] == "max-age=60"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@BOTH_PLACES
+def test_security_middleware_redirects(api: FastAPI, build: Build, settings: Settings, place: str) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    routes = put(api, place, SECURITY)
+    routes.get("/")(lambda: "there")
+    finish(api, routes)
+    answer = Client(build(), follow_redirects=False).get("/?a=1")
+    assert (answer.status_code, answer.headers["location"]) == (301, "https://testserver/?a=1")
+
+
+@BOTH_PLACES
+def test_gzip_middleware(api: FastAPI, build: Build, place: str) -> None:
+    routes = put(api, place, GZIP)
+    routes.get("/whole")(lambda: PlainTextResponse("word " * 1000))
+    routes.get("/short")(lambda: PlainTextResponse("short"))
+
+    @routes.get("/stream")
+    async def stream() -> StreamingResponse:
+        async def parts() -> AsyncIterator[bytes]:
+            for _ in range(1000):
+                yield b"word "
+
+        return StreamingResponse(parts())
+
+    finish(api, routes)
+    client = Client(build(), headers={"accept-encoding": "gzip"})
+    for path in ("/whole", "/stream"):
+        with client.stream("GET", path) as answer:
+            raw = b"".join(answer.iter_raw())
+        assert answer.headers["content-encoding"] == "gzip"
+        assert gzip.decompress(raw) == b"word " * 1000
+        assert path == "/stream" or len(raw) < 2000  # Django compresses each piece of a stream by itself
+        assert answer.headers.get("content-length") in (None, str(len(raw)))
+        assert answer.headers["vary"] == "Accept-Encoding"
+    assert "content-encoding" not in client.get("/short").headers
+
+
+@BOTH_PLACES
+def test_conditional_get_middleware(api: FastAPI, build: Build, place: str) -> None:
+    routes = put(api, place, CONDITIONAL)
+    routes.get("/")(lambda: {"a": 1})
+    finish(api, routes)
+    client = Client(build())
+    tag = client.get("/").headers["etag"]
+    answer = client.get("/", headers={"if-none-match": tag})
+    assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
+    assert client.get("/", headers={"if-none-match": '"other"'}).json() == {"a": 1}
+
+
+@BOTH_PLACES
+def test_locale_middleware(api: FastAPI, build: Build, place: str) -> None:
+    routes = put(api, place, LOCALE)
+
+    @routes.get("/def")
+    def sync(request: DjangoRequest) -> list[str]:
+        return [gettext("Yes"), request.LANGUAGE_CODE]
+
+    @routes.get("/async")
+    async def asynchronous(request: DjangoRequest) -> list[str]:
+        return [gettext("Yes"), request.LANGUAGE_CODE]
+
+    @routes.get("/number/{number}")
+    async def number(number: int) -> int:
+        return number
+
+    finish(api, routes)
+    client = Client(build(), headers={"accept-language": "de"})
+    for path in ("/def", "/async"):
+        answer = client.get(path)
+        assert answer.json() == ["Ja", "de"]
+        assert (answer.headers["content-language"], answer.headers["vary"]) == ("de", "Accept-Language")
+    answer = client.get("/number/x")
+    assert answer.json()["detail"][0]["msg"] == "Bitte eine ganze Zahl eingeben."
+
+
+def add_forms(routes: APIRouter | FastAPI) -> None:
+    @routes.get("/form")
+    def form(request: Request) -> HTMLResponse:
+        return render(request, "form.html")
+
+    @routes.post("/form")
+    async def save(name: Annotated[str, Form()]) -> str:
+        return name
+
+    @routes.post("/json")
+    def save_json(body: dict[str, str]) -> dict[str, str]:
+        return body
+
+    def hook() -> str:
+        return "taken"
+
+    # The decorator would have a request given to the function; this is what it sets.
+    vars(hook)["csrf_exempt"] = True
+    routes.post("/hook")(hook)
+
+
+@BOTH_PLACES
+@pytest.mark.parametrize("in_session", [False, True])
+@pytest.mark.django_db
+def test_csrf_view_middleware(  # noqa: PLR0913, PLR0917 (fixtures)
+    api: FastAPI,
+    build: Build,
+    settings: Settings,
+    tmp_path: Any,
+    place: str,
+    in_session: bool,  # noqa: FBT001
+) -> None:
+    settings.CSRF_USE_SESSIONS = in_session
+    settings.MIDDLEWARE = [
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        CSRF,
+    ]
+    (tmp_path / "form.html").write_text("{{ csrf_token }}")
+    settings.TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": [tmp_path]}]
+    routes = put(api, place, CSRF)
+    add_forms(routes)
+    finish(api, routes)
+    client = Client(build(), enforce_csrf_checks=True)
+    assert client.post("/form", data={"name": "Ada"}).status_code == 403
+    assert client.post("/json", json={"a": "b"}).status_code == 403
+    assert client.post("/hook").json() == "taken"
+    token = client.get("/form").text
+    form = {"name": "Ada", "csrfmiddlewaretoken": token}
+    assert client.post("/form", data=form).json() == "Ada"
+    assert client.post("/json", json={"a": "b"}, headers={"x-csrftoken": token}).json() == {"a": "b"}
+    assert client.post("/form", data={**form, "csrfmiddlewaretoken": "x" * 64}).status_code == 403
+    assert client.post("/form", data=form, headers={"origin": "https://evil.test"}).status_code == 403
+    assert client.post("/form", files={"f": b"1"}, data=form).json() == "Ada"
+
+
+def test_caching_middleware_keeps_a_whole_answer(api: FastAPI, build: Build, settings: Settings) -> None:
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "pages"}}
+    calls: list[int] = []
+    api.add_middleware(DjangoMiddleware, middleware="django.middleware.cache.FetchFromCacheMiddleware")
+    api.add_middleware(DjangoMiddleware, middleware="django.middleware.cache.UpdateCacheMiddleware")
+
+    @api.get("/")
+    def count(request: DjangoRequest) -> int:
+        assert isinstance(request, HttpRequest)
+        calls.append(1)
+        return len(calls)
+
+    client = Client(build())
+    assert [client.get("/").json() for _ in range(3)] == [1, 1, 1]
