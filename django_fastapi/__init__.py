@@ -29,15 +29,18 @@ if TYPE_CHECKING:
         register_api as register_api,
         set_default_api as set_default_api,
     )
+    from .requests import DjangoRequest as DjangoRequest, django_request as django_request
     from .routing import atomic as atomic, atomic_requests as atomic_requests
 
     api: FastAPI
 
 __all__ = [
     "APIRouter",
+    "DjangoRequest",
     "api",
     "atomic",
     "atomic_requests",
+    "django_request",
     "get_asgi_application",
     "get_default_api",
     "get_wsgi_application",
@@ -49,8 +52,10 @@ __all__ = [
 
 _MODULES = {
     "APIRouter": "fastapi",
+    "DjangoRequest": ".requests",
     "atomic": ".routing",
     "atomic_requests": ".routing",
+    "django_request": ".requests",
     "get_asgi_application": ".application",
     "get_default_api": ".registry",
     "get_wsgi_application": ".application",

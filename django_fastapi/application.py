@@ -2,23 +2,37 @@
 
 import asyncio
 import functools
+from collections.abc import Awaitable
 
 import django
+from django.conf import settings as django_settings
+from fastapi import FastAPI
 
 from . import settings
+from .auth.gate import Gate
+from .auth.openapi import document_auth
+from .body_limits import BodyLimits
 from .boundary import Boundary
+from .bridge import Bridge
 from .concurrency import enter, enter_borrowed, is_borrowed, leave_borrowed, new_lease
+from .cors import with_cors, with_own_cors
+from .debug import Watch
 from .discovery import discover
 from .dispatch import Dispatcher, ServedAPI
+from .edge import Edge, Guard
 from .exceptions import ConfigurationError
-from .factory import apply_settings, with_cors
+from .factory import apply_settings
 from .gateway import WSGIGateway
 from .handlers import make_django_handler
+from .health import Health
+from .known_routes import KnownRoutes
 from .lifespan import Lifespan, SiteLifespan
+from .orm.serving import OrmWriter
 from .registry import APIRegistry, get_registry
 from .seam import install, verify
+from .telemetry import Telemetry
 from .threads import get_threads
-from .types import Receive, Scope, Send, WSGIApplication
+from .types import ASGIApp, Receive, Scope, Send, WSGIApplication
 
 
 class SiteApplication:
@@ -29,23 +43,27 @@ class SiteApplication:
     """
 
     def __init__(self, registry: APIRegistry) -> None:
-        install()
+        install(OrmWriter())
         get_django = functools.cache(make_django_handler)
         if settings.DJANGO_FALLBACK.get():
             get_django()
         registered = registry.all()
+        for one in registered:
+            document_auth(one.api)
         lifespans = [Lifespan(one.api) for one in registered]
         root_path = settings.ROOT_PATH.get()
         # The first to start is the last to end: the threads outlive what works on them.
         self._lifespan = SiteLifespan([Lifespan(_threads), *lifespans])
         self._dispatch = Dispatcher(
             [
-                ServedAPI(with_cors(one.api), one.api.routes, one.prefix, root_path, lifespan.state)
+                ServedAPI(_protect(one.api), KnownRoutes.of(one.api.router), one.prefix, root_path, lifespan.state)
                 for one, lifespan in zip(registered, lifespans, strict=True)
             ],
             get_django,
         )
-        self._serve = Boundary(self._serve_started)
+        bridge = Bridge(self._serve_started)
+        self._serve = Edge(Boundary(Watch(bridge) if django_settings.DEBUG else bridge))
+        self._answer = Health(self._serve_on_thread, registered, self._lifespan.ensure_started)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection.
@@ -57,7 +75,7 @@ class SiteApplication:
         if kind == "lifespan":
             await self._lifespan.serve(receive, send)
         elif kind in ("http", "websocket"):
-            await self._serve_on_thread(scope, receive, send)
+            await self._answer(scope, receive, send)
         else:
             raise ValueError(f"Unknown ASGI scope type {kind!r}.")
 
@@ -79,9 +97,19 @@ class SiteApplication:
         finally:
             lease.end()
 
-    async def _serve_started(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _serve_started(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if self._lifespan.is_started:
+            return self._dispatch(scope, receive, send)
+        return self._start_and_serve(scope, receive, send)
+
+    async def _start_and_serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._lifespan.ensure_started()
         await self._dispatch(scope, receive, send)
+
+
+def _protect(api: FastAPI) -> ASGIApp:
+    """Return an API with what stands before it; a body too long is told to scripts of other origins as well."""
+    return Guard(with_cors(with_own_cors(BodyLimits(Gate(Telemetry(api), api), api.routes), api)))
 
 
 async def _threads(_scope: Scope, receive: Receive, send: Send) -> None:

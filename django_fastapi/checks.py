@@ -9,8 +9,8 @@ from django.core.checks import CheckMessage, Error, Warning as CheckWarning
 from django.db import connections
 
 from . import settings
+from .cors import WILDCARD
 from .discovery import discover
-from .factory import WILDCARD
 from .openapi import has_assets
 from .registry import get_registry
 

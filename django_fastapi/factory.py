@@ -2,17 +2,14 @@
 
 from django.utils.module_loading import import_string
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
 
 from . import settings
 from .exceptions import ConfigurationError
 from .openapi import install_docs
-from .problems import install_handlers
+from .problem_schemas import document_form
+from .refusals import install_handlers
 from .registry import APIRegistry, RegisteredAPI
 from .routing import atomic_requests, follows_atomic_requests, has_atomic_requests
-from .types import ASGIApp
-
-WILDCARD = "*"
 
 
 def make_default_api() -> FastAPI:
@@ -46,6 +43,8 @@ def apply_settings(registry: APIRegistry) -> None:
     Raises:
         ConfigurationError: A setting is wrong, or an application does not follow `ATOMIC_REQUESTS`.
     """
+    for setting in settings.ALL_SETTINGS:  # a wrong one is found now, and not with the first error that needs it
+        setting.get()
     default = registry.get_default()
     if registry.is_default_made and settings.API.get() is None:
         default.title = settings.TITLE.get()
@@ -59,6 +58,7 @@ def apply_settings(registry: APIRegistry) -> None:
     for registered in registry.all():
         _require_atomic_requests(registered)
         install_handlers(registered.api)
+        document_form(registered.api)
         install_docs(registered.api, settings.DOCS_ACCESS.get())
 
 
@@ -68,25 +68,3 @@ def _require_atomic_requests(registered: RegisteredAPI) -> None:
             f"A database has ATOMIC_REQUESTS, and the API {registered.name!r} does not follow it. Make that "
             "application with `FastAPI(dependencies=[django_fastapi.atomic_requests()])`."
         )
-
-
-def with_cors(app: ASGIApp) -> ASGIApp:
-    """Return `app` inside the CORS rules of the settings, or `app` itself if `FASTAPI_CORS_ENABLED` is off.
-
-    It stands outside the application's own middleware, so that errors carry the headers too. With the wildcard among
-    the origins no answer allows credentials: Starlette would then return any origin as an allowed one, and every site
-    could read with the user's cookies (Fetch standard, section 3.3.5).
-
-    Raises:
-        ConfigurationError: A setting is wrong.
-    """
-    if not settings.CORS_ENABLED.get():
-        return app
-    origins = settings.CORS_ALLOW_ORIGINS.get()
-    return CORSMiddleware(
-        app,
-        allow_origins=origins,
-        allow_credentials=settings.CORS_ALLOW_CREDENTIALS.get() and WILDCARD not in origins,
-        allow_methods=settings.CORS_ALLOW_METHODS.get(),
-        allow_headers=settings.CORS_ALLOW_HEADERS.get(),
-    )

@@ -22,9 +22,11 @@ from a2wsgi import ASGIMiddleware
 from .environ import normalize
 from .exceptions import BadRequest, IncompleteResponse, LifespanFailed
 from .lifespan import Lifespan
+from .problems import error_response
 from .types import ASGIApp, Message, Receive, Scope, Send, StartResponse, WSGIEnvironment
 
 _CALL = "django_fastapi.call"
+_NEGOTIATING = ("ACCEPT", "ACCEPT-LANGUAGE", "COOKIE")  # what the form and the language of an error depend on
 
 
 class WSGIGateway:
@@ -54,7 +56,7 @@ class WSGIGateway:
         try:
             normalize(environ)
         except BadRequest as problem:
-            return _refusal(problem, start_response)
+            return _refusal(problem, environ, start_response)
         return _Response(self._get_runtime(), environ, start_response)
 
     def close(self) -> None:
@@ -183,6 +185,7 @@ class _Response:
         self._call = _Call(runtime.loop)
         environ[_CALL] = self._call
         self._body: IO[bytes] = environ["wsgi.input"]
+        self._environ = environ
         self._start_response = start_response
         self._is_started = False
         self._is_finished = False
@@ -208,7 +211,7 @@ class _Response:
             if self._is_started:
                 raise
             self._is_started = True
-            self._chunks = _refusal(problem, self._start_response)
+            self._chunks = _refusal(problem, self._environ, self._start_response)
             return next(self._chunks)
 
     def close(self) -> None:
@@ -221,8 +224,12 @@ class _Response:
             self._body.close()  # normalize() made it
 
 
-def _refusal(problem: BadRequest, start_response: StartResponse) -> Iterator[bytes]:
-    # Without a Content-Length wsgiref closes the connection; the unread body would be taken for the next request.
+def _refusal(problem: BadRequest, environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
     status = HTTPStatus(problem.status)
-    start_response(f"{status.value} {status.phrase}", [("Content-Type", "text/plain; charset=utf-8")])
-    yield str(problem).encode()
+    named = ((name, environ.get(f"HTTP_{name.replace('-', '_')}")) for name in _NEGOTIATING)
+    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in named if value is not None]
+    response = error_response({"type": "http", "method": "GET", "path": "/", "headers": headers}, status, str(problem))
+    # Without a Content-Length wsgiref closes the connection; the unread body would be taken for the next request.
+    kept = [(name, value) for name, value in response.headers.items() if name != "content-length"]
+    start_response(f"{status.value} {status.phrase}", kept)
+    yield bytes(response.body)

@@ -1,18 +1,17 @@
 """Django's own handler, as the application for what no API serves."""
 
-import codecs
+import logging
 import os
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import IO, Any, Final, cast
 
-from django.apps import apps
-from django.conf import settings
-from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
-from django.core.exceptions import SuspiciousFileOperation
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.urls import Resolver404, ResolverMatch
 
+from . import charsets
+from .static_files import StaticFilesHandler, are_served
 from .types import ASGIApp
 
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -39,8 +38,9 @@ class DjangoHandler(ASGIHandler):
         request, refusal = super().create_request(scope, body_file)
         if request is None:
             return None, cast("HttpResponse", refusal)
+        charsets.correct(request)
         if request.content_type == _FORM and request.encoding:
-            if not _is_utf8(request.encoding):
+            if not charsets.is_utf8(request.encoding):
                 return None, HttpResponseBadRequest()
             request.encoding = "utf-8"  # the one spelling Django knows
         if not request.META.get("CONTENT_LENGTH"):
@@ -60,32 +60,26 @@ class DjangoHandler(ASGIHandler):
             raise
 
 
-class StaticFilesHandler(ASGIStaticFilesHandler):
-    """Django's handler of static files, for which a path out of their folder is 404 as any other missing file."""
+class _UnlessUnresolved(logging.Filter):
+    """Keep out of the log what Django says of a path that it does not know: an API may have the answer.
 
-    def serve(self, request: HttpRequest) -> HttpResponse | FileResponse:
-        """Serve a file.
+    The answer is logged when there is one, whoever gives it.
+    """
 
-        Raises:
-            Http404: There is none.
-        """
-        try:
-            return super().serve(request)
-        except SuspiciousFileOperation as error:
-            raise Http404(str(error)) from error
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is about anything else."""
+        scope: Mapping[str, Any] = getattr(getattr(record, "request", None), "scope", {})
+        return not (scope.get(UNRESOLVED, False) and getattr(record, "status_code", None) == HTTPStatus.NOT_FOUND)
 
 
-def _is_utf8(charset: str) -> bool:
-    try:
-        return codecs.lookup(charset).name == "utf-8"
-    except LookupError:
-        return False
+_unless_unresolved: Final = _UnlessUnresolved()  # one: a logger takes the same filter once
 
 
 def make_django_handler() -> ASGIApp:
     """Return Django's handler, serving static files as well with `DEBUG`, as `runserver` does."""
+    logging.getLogger("django.request").addFilter(_unless_unresolved)
     handler: ASGIHandler = DjangoHandler()
-    if settings.DEBUG and settings.STATIC_URL and apps.is_installed("django.contrib.staticfiles"):
+    if are_served():
         handler = StaticFilesHandler(handler)
     # django-stubs describe the scope as a dict, which it is, and Starlette as a mapping.
     return cast("ASGIApp", handler)

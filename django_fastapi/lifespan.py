@@ -119,13 +119,18 @@ class SiteLifespan:
         if failures:
             raise LifespanFailed("\n".join(failures))
 
+    @property
+    def is_started(self) -> bool:
+        """Whether requests need not start anything: the server drives the lifespan, or all run already."""
+        return self._is_served or all(lifespan.is_running for lifespan in self._lifespans)
+
     async def ensure_started(self) -> None:
         """Start all, unless the server drives the lifespan or they run already.
 
         Raises:
             LifespanFailed: One of them could not start; the next request tries again.
         """
-        if self._is_served or all(lifespan.is_running for lifespan in self._lifespans):
+        if self.is_started:
             return
         starting = self._starting
         if starting is None or starting.done() or starting.get_loop() is not asyncio.get_running_loop():

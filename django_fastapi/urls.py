@@ -69,4 +69,8 @@ def _patterns(registered: RegisteredAPI) -> Iterator[URLPattern]:
             yield URLPattern(pattern, route.endpoint, name=route.name)
 
 
-urlpatterns: list[APIResolver] = [APIResolver()]
+def __getattr__(name: str) -> list[APIResolver]:
+    # New ones for whoever asks: `clear_url_caches()` can forget the routes then, with all else that it forgets.
+    if name == "urlpatterns":
+        return [APIResolver()]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

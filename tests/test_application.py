@@ -1,3 +1,4 @@
+import gc
 from collections.abc import Callable
 
 import pytest
@@ -67,10 +68,14 @@ def test_routes_added_later_are_served(build: Callable[[], ASGIApp], registry: A
     assert fetch(site, "/later").json() == "later"
 
 
+def unusable(_get_response: object) -> None:
+    raise AssertionError("Django's handler was made.")
+
+
 def test_djangos_handler_is_made_when_the_fallback_is_switched_on_later(
     build: Callable[[], ASGIApp], settings: Settings, bare_django: Callable[..., None]
 ) -> None:
-    bare_django(middleware=("no.such.middleware",))
+    bare_django(middleware=("tests.test_application.unusable",))
     settings.FASTAPI_DJANGO_FALLBACK = False
     site = build()
     assert fetch(site, "/").status_code == 404
@@ -90,3 +95,44 @@ async def test_a_connection_of_an_unknown_kind_is_an_error(build: Callable[[], A
 
     with pytest.raises(ValueError, match="'webtransport'"):
         await build()({"type": "webtransport"}, receive, send)
+
+
+@pytest.mark.anyio
+async def test_requests_leave_nothing_in_circles_for_the_garbage_collector(
+    build: Callable[[], ASGIApp], registry: APIRegistry
+) -> None:
+    @registry.get_default().get("/def")
+    def endpoint() -> str:
+        return "on a thread"
+
+    @registry.get_default().get("/async")
+    async def aendpoint() -> str:
+        return "on the event loop"
+
+    site = build()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        """Drop the answer."""
+
+    async def ask(times: int) -> None:
+        for path in ("/def", "/async") * times:
+            scope = {
+                "type": "http",
+                "method": "GET",
+                "path": path,
+                "query_string": b"",
+                "headers": [(b"host", b"localhost")],
+            }
+            await site(scope, receive, send)
+
+    await ask(5)
+    gc.collect()
+    gc.disable()
+    try:
+        await ask(20)
+        assert gc.collect() < 20
+    finally:
+        gc.enable()

@@ -3,12 +3,14 @@ from collections.abc import Callable
 import pytest
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from pytest_django import Settings
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
+from starlette.routing import Match
 from starlette.testclient import TestClient
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 from starlette.websockets import WebSocketDisconnect
 
 from django_fastapi.registry import APIRegistry
@@ -104,6 +106,29 @@ def test_an_unknown_path_is_404_in_the_form_the_client_prefers(site: ASGIApp, ac
 def test_a_404_of_a_django_view_stays_djangos(site: ASGIApp) -> None:
     answer = fetch(site, "/view-404", headers={"Accept": "application/json"})
     assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+
+
+@pytest.mark.parametrize("headers", [{}, HTML])
+@pytest.mark.parametrize(
+    ("method", "target", "logged"),
+    [
+        ("DELETE", "/only-get", ["Method Not Allowed: /only-get"]),
+        ("GET", "/only-get/", []),
+        ("GET", "/unknown", ["Not Found: /unknown"]),
+        ("GET", "/view-404", ["Not Found: /view-404"]),
+    ],
+)
+def test_the_log_tells_of_the_answer_and_not_of_who_was_asked_before(  # noqa: PLR0913 (two of them are fixtures)
+    site: ASGIApp,
+    caplog: pytest.LogCaptureFixture,
+    headers: dict[str, str],
+    method: str,
+    target: str,
+    *,
+    logged: list[str],
+) -> None:
+    fetch(site, target, method, headers=headers)
+    assert [record.getMessage() for record in caplog.records if record.name == "django.request"] == logged
 
 
 def test_the_404_is_that_of_the_projects_handler(
@@ -212,3 +237,51 @@ def test_a_websocket_reaches_its_route_and_an_unknown_one_is_refused(
             assert session.receive_text() == "hello"
         with pytest.raises(WebSocketDisconnect), client.websocket_connect("/nowhere"):
             pass
+
+
+class ByVersion(APIRoute):
+    """A route for clients that name a version."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if (b"x-version", b"2") not in scope["headers"]:
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+def test_a_route_that_looks_at_headers_is_asked_each_time(site: ASGIApp, registry: APIRegistry) -> None:
+    router = APIRouter(route_class=ByVersion)
+
+    @router.get("/page")
+    def page() -> str:
+        return "version 2"
+
+    registry.get_default().include_router(router)
+    for _ in range(2):
+        assert fetch(site, "/page", headers={"X-Version": "2"}).json() == "version 2"
+        assert fetch(site, "/page").text.startswith("Django took GET")
+
+
+def test_a_route_that_goes_leaves_its_path_to_django(site: ASGIApp, registry: APIRegistry) -> None:
+    routes = registry.get_default().router.routes
+    for _ in range(2):
+        assert fetch(site, "/both").json() == "FastAPI took GET"
+    routes[:] = [route for route in routes if getattr(route, "path", None) != "/both"]
+    assert fetch(site, "/both").text.startswith("Django took GET")
+
+
+@pytest.mark.parametrize("falls_back", [True, False])
+def test_a_405_tells_all_methods_of_the_path(
+    build: Callable[[], ASGIApp],
+    api: FastAPI,
+    bare_django: Callable[..., None],
+    settings: Settings,
+    falls_back: bool,  # noqa: FBT001 (pytest passes parameters by name)
+) -> None:
+    settings.FASTAPI_DJANGO_FALLBACK = falls_back
+    bare_django()
+    router = APIRouter()
+    for method in ("GET", "POST", "DELETE"):
+        router.add_api_route("/thing/{key}", lambda: None, methods=[method])
+    api.include_router(router)
+    answer = fetch(build(), "/thing/1", "PUT")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST, DELETE")

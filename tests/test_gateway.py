@@ -1,4 +1,5 @@
 import asyncio
+import json
 import os
 import threading
 import time
@@ -176,6 +177,14 @@ def test_a_bad_request_is_answered_and_the_next_one_served(
     extra = {"wsgi.input": BytesIO(b"12345"), **extra}  # type: ignore[dict-item]
     assert ask(gateway, "/echo", **extra)[0] == status
     assert ask(gateway, "/echo")[0] == "200 OK"
+
+
+def test_a_refusal_has_the_form_of_all_errors_of_the_api(gateway: WSGIGateway) -> None:
+    extra = {"CONTENT_LENGTH": "abc", "HTTP_ACCEPT": "application/problem+json"}
+    for accepted, key in (("*/*", "detail"), ("application/problem+json", "title")):
+        status, body = ask(gateway, "/echo", **{**extra, "HTTP_ACCEPT": accepted})
+        assert status == "400 Bad Request"
+        assert json.loads(body)[key]
 
 
 def test_a_chunked_body_arrives_whole_where_the_server_marks_its_end(gateway: WSGIGateway) -> None:

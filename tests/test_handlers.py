@@ -68,9 +68,3 @@ def test_a_form_is_utf8_or_refused(bare_django: Callable[..., None], charset: st
     answer = fetch(make_django_handler(), "/echo", "POST", content="a=%C3%A4", headers=headers)
     assert answer.status_code == status
     assert status != 200 or answer.json()["post"] == {"a": "ä"}
-
-
-@pytest.mark.parametrize("name", ["..%2f..%2fx", "%2e%2e/%2e%2e/x", "/etc/passwd"])
-def test_a_path_out_of_the_static_folder_is_404(settings: Settings, name: str) -> None:
-    settings.DEBUG = True
-    assert fetch(make_django_handler(), f"/static/{name}").status_code == 404

@@ -7,9 +7,11 @@ import django_fastapi
 
 PUBLIC = [
     "APIRouter",
+    "DjangoRequest",
     "api",
     "atomic",
     "atomic_requests",
+    "django_request",
     "get_asgi_application",
     "get_default_api",
     "get_wsgi_application",
@@ -35,6 +37,8 @@ def test_a_missing_name_is_an_ordinary_attribute_error() -> None:
     [
         "import django_fastapi",
         "import django_fastapi; django_fastapi.APIRouter, django_fastapi.register_api",
+        "import django_fastapi.shortcuts, django_fastapi.lookups",
+        "from django_fastapi.orm import FilterSchema, OrderBy, Page, CursorParams",
         "import django_fastapi.checks, django_fastapi.urls, django_fastapi.dispatch, django_fastapi.gateway",
     ],
 )
