@@ -1,0 +1,89 @@
+"""What FastAPI cannot know of auth in an API's OpenAPI document: answers 401 and 403, and who is needed everywhere."""
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.encoders import jsonable_encoder
+from fastapi.routing import iter_route_contexts
+
+from .dependencies import current_user
+from .routes import RouteAuth, read_auth
+from .settings import get_auth_settings
+
+_ANSWERS: Final = {"401": "Not authenticated", "403": "Not permitted"}
+_TOO_MANY: Final = {"429": "Too many tries"}
+
+
+def document_auth(api: FastAPI) -> None:
+    """Have `api.openapi()` tell what auth answers; calling it again changes nothing.
+
+    Operations with a scheme have the answers 401 and 403, and 429 where it limits tries, unless the project documents
+    its own. With
+    `FASTAPI_AUTH["REQUIRED"]` all operations have the schemes that are not marked `public`.
+    """
+    if not isinstance(api.openapi, _Document):
+        # FastAPI's documented way to change the document.
+        api.openapi = _Document(api, api.openapi)  # type: ignore[method-assign]
+
+
+class _Document:
+    """`api.openapi`, with auth."""
+
+    def __init__(self, api: FastAPI, make: Callable[[], dict[str, Any]]) -> None:
+        self._api = api
+        self._make = make
+        self._source: dict[str, Any] | None = None
+        self._changed: dict[str, Any] = {}
+
+    def __call__(self) -> dict[str, Any]:
+        document = self._make()
+        if document is not self._source:  # FastAPI makes it once
+            self._source, self._changed = document, copy.deepcopy(document)
+            is_required = get_auth_settings().required
+            if is_required:
+                _add_schemes(self._changed, self._api)
+            for operation in _operations(self._changed):
+                if operation.get("security"):
+                    _add_answers(operation, _ANSWERS)
+            for operation, asked in _with_auth(self._changed, self._api):
+                everybody = (current_user,) if is_required and not asked.is_public else ()
+                sources = asked.users or everybody
+                if any(scheme.limits_tries for source in sources for scheme in source.resolved_schemes):
+                    _add_answers(operation, _TOO_MANY)
+        return self._changed
+
+
+def _add_schemes(document: dict[str, Any], api: FastAPI) -> None:
+    schemes = current_user.resolved_schemes
+    models = {scheme.scheme_name: scheme.model for scheme in schemes}
+    components: dict[str, Any] = document.setdefault("components", {}).setdefault("securitySchemes", {})
+    for name, model in models.items():
+        components.setdefault(name, jsonable_encoder(model, by_alias=True, exclude_none=True))
+    for operation, asked in _with_auth(document, api):
+        if not asked.is_public:
+            operation.setdefault("security", [{name: []} for name in models])
+
+
+def _with_auth(document: dict[str, Any], api: FastAPI) -> Iterator[tuple[dict[str, Any], RouteAuth]]:
+    """Yield the operations, each with what its route asks of users."""
+    for route in iter_route_contexts(api.routes):
+        asked = read_auth(route)
+        item = document.get("paths", {}).get(route.path_format, {})
+        for method in route.methods or ():
+            operation = item.get(method.lower())
+            if operation is not None and asked is not None:
+                yield operation, asked
+
+
+def _add_answers(operation: dict[str, Any], answers: dict[str, str]) -> None:
+    for status, description in answers.items():
+        operation["responses"].setdefault(status, {"description": description})
+
+
+def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for item in document.get("paths", {}).values():
+        for operation in item.values():
+            if isinstance(operation, dict) and "responses" in operation:
+                yield operation
