@@ -7,38 +7,15 @@ import weakref
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from django_fastapi.concurrency import lend
 from django_fastapi.contexts import thread_kept
-from django_fastapi.leases import Task
+from django_fastapi.waiting import WaitingThread
 
 T = TypeVar("T")
 
 _JOIN_SECONDS = 1.0
-
-
-class WaitingThread:
-    """A thread that does an application's synchronous work while it waits for it."""
-
-    def __init__(self) -> None:
-        self._tasks: SimpleQueue[Task | None] = SimpleQueue()
-
-    def add(self, task: Task) -> None:
-        """Run a task when the thread waits."""
-        self._tasks.put(task)
-
-    def work_until(self, future: "Future[Any]") -> None:
-        """Run tasks on the current thread until `future` is done."""
-        future.add_done_callback(self._wake)
-        while not future.done():
-            task = self._tasks.get()
-            if task is not None:
-                task.run()
-
-    def _wake(self, _future: "Future[Any]") -> None:
-        self._tasks.put(None)
 
 
 class Portal:
