@@ -61,7 +61,7 @@ def upsert(model: type[Model], rows: Sequence[Model]) -> None:
     MySQL and MariaDB cannot name the key that conflicts, there any unique key counts.
     """
     table = QuerySet[Model](model)
-    columns = [field.name for field in model._meta.concrete_fields if not field.primary_key]  # noqa: SLF001
+    columns = [field.name for field in model._meta.concrete_fields if not field.primary_key]
     if not columns:
         table.bulk_create(rows, ignore_conflicts=True)
         return

@@ -1,113 +1,92 @@
-"""What the atlas API answers, written by hand as plain Pydantic models."""
+"""What the atlas API answers: the models' own fields, and which relations are shown as objects."""
 
-from decimal import Decimal
-from typing import Annotated, Any, Generic, TypeVar
-
-from django.db.models import Manager
-from pydantic import BaseModel, BeforeValidator, ConfigDict
-
-from atlas.models import Country
-
-T = TypeVar("T")
+from atlas.models import City, Continent, Country, Currency, Language
+from django_fastapi.orm import ModelSchema
 
 
-def related_rows(value: Any) -> Any:
-    """Read a many-to-many relation, prefetched or not; anything else is left to Pydantic."""
-    return list(value.all()) if isinstance(value, Manager) else value
-
-
-def country_code(value: Any) -> Any:
-    """Stand for a country by its code."""
-    return value.code if isinstance(value, Country) else value
-
-
-Related = Annotated[list[T], BeforeValidator(related_rows)]
-CountryCode = Annotated[str, BeforeValidator(country_code)]
-
-
-class Schema(BaseModel):
-    """A schema that is read from the attributes of a model's instance."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-
-class Page(BaseModel, Generic[T]):
-    """A window on a list.
-
-    Attributes:
-        items: The rows in the window.
-        total: How many rows there are in all.
-        limit: The size of the window.
-        offset: The rows skipped before it.
-    """
-
-    items: list[T]
-    total: int
-    limit: int
-    offset: int
-
-
-class ContinentOut(Schema):
+class ContinentOut(ModelSchema):
     """A continent."""
 
-    code: str
-    name: str
-    population: int
+    class Meta:
+        model = Continent
+        fields = ["code", "name", "population"]
 
 
-class LanguageOut(Schema):
+class LanguageOut(ModelSchema):
     """A language: the tag, and what it says."""
 
-    code: str
     base: str
     region: str
 
+    class Meta:
+        model = Language
+        fields = ["code"]
 
-class CurrencyOut(Schema):
+
+class CurrencyOut(ModelSchema):
     """A currency."""
 
-    code: str
-    name: str
+    class Meta:
+        model = Currency
+        fields = ["code", "name"]
 
 
-class CountryRef(Schema):
+class CountryRef(ModelSchema):
     """A country, as other things mention it."""
 
-    code: str
-    name: str
+    continent: ContinentOut
+
+    class Meta:
+        model = Country
+        fields = ["code", "name"]
 
 
 class CountryOut(CountryRef):
     """A country in a list."""
 
-    capital: str
-    area: int
-    population: int
-    continent: ContinentOut
+    class Meta:
+        model = Country
+        fields = ["code", "name", "capital", "area", "population"]
 
 
 class CountryDetail(CountryOut):
     """A country with everything the atlas knows about it; neighbours are codes of countries."""
 
-    iso3: str
-    numeric: int | None
-    fips: str
-    tld: str
-    phone: str
-    postal_code_regex: str
     currency: CurrencyOut | None
-    languages: Related[LanguageOut]
-    neighbours: Related[CountryCode]
+    languages: list[LanguageOut]
+
+    class Meta:
+        model = Country
+        fields = [
+            *("code", "name", "capital", "area", "population", "iso3", "numeric", "fips", "tld", "phone"),
+            *("postal_code_regex", "neighbours"),
+        ]
 
 
-class CityOut(Schema):
+class CountryIn(ModelSchema):
+    """What is written of a country; its code stays what it is. All that it refers to is named by its key."""
+
+    class Meta:
+        model = Country
+        fields = [
+            *("code", "iso3", "numeric", "fips", "name", "capital", "area", "population", "tld", "phone"),
+            *("postal_code_regex", "continent", "currency", "languages", "neighbours"),
+        ]
+
+
+class CityOut(ModelSchema):
     """A city; latitude and longitude are strings, so that no digit gets lost."""
 
-    geoname_id: int
-    name: str
     country: CountryRef
-    latitude: Decimal
-    longitude: Decimal
-    population: int
-    timezone: str
-    admin1_code: str
+
+    class Meta:
+        model = City
+        fields = ["geoname_id", "name", "latitude", "longitude", "population", "timezone", "admin1_code"]
+
+
+class CityIn(ModelSchema):
+    """What is written of a city; its country is named by its code."""
+
+    class Meta:
+        model = City
+        fields = ["geoname_id", "name", "country", "latitude", "longitude", "population", "timezone", "admin1_code"]

@@ -36,9 +36,11 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_fastapi",
+    "django_fastapi.auth",
     "demo",
     "test_api",
     "atlas",
+    "pages",
 ]
 
 MIDDLEWARE = [
@@ -59,6 +61,7 @@ WSGI_APPLICATION = "django_fastapi.wsgi.application"
 
 FASTAPI_TITLE = "Atlas API"
 FASTAPI_VERSION = "1.0"
+FASTAPI_AUTH = {"SCHEMES": ["django_fastapi.auth.JWTAuth", "django_fastapi.auth.SessionAuth"]}
 
 TEMPLATES = [
     {

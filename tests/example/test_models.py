@@ -43,7 +43,7 @@ def city(**values: Any) -> City:
 @pytest.mark.parametrize("model", [Continent, Country, Language, Currency, City])
 def test_every_model_is_documented_and_named_for_people(model: Any) -> None:
     assert model.__doc__
-    assert model._meta.verbose_name_plural in {"continents", "countries", "languages", "currencies", "cities"}  # noqa: SLF001
+    assert model._meta.verbose_name_plural in {"continents", "countries", "languages", "currencies", "cities"}
 
 
 def test_rows_call_themselves_by_what_people_know(switzerland: Country) -> None:

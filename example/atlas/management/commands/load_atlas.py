@@ -52,7 +52,7 @@ class Command(BaseCommand):
     def report(self, atlas: Atlas, seconds: float) -> None:
         """Print a line for each model, one for each note, and the time it took."""
         for model, rows in rows_by_model(atlas).items():
-            self.stdout.write(f"{model._meta.verbose_name_plural}: {len(rows)}")  # noqa: SLF001
+            self.stdout.write(f"{model._meta.verbose_name_plural}: {len(rows)}")
         for note in atlas.notes:
             self.stdout.write(self.style.WARNING(f"Note: {note}"))
         self.stdout.write(self.style.SUCCESS(f"Loaded in {seconds:.1f} s."))

@@ -1,0 +1,1 @@
+"""Pages for people, made by FastAPI with Django's templates."""

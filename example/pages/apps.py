@@ -1,0 +1,9 @@
+"""Configuration of the pages app."""
+
+from django.apps import AppConfig
+
+
+class PagesConfig(AppConfig):
+    """Pages for people."""
+
+    name = "pages"
