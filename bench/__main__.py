@@ -1,4 +1,4 @@
-"""Measure this project against plain FastAPI and Django: `python -m bench`."""
+"""Measure this project against its peers: `python -m bench`."""
 
 import argparse
 import os
@@ -9,14 +9,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from .contestants import ALL_WORK, Work
+from .contestants import CONTESTANTS, Contestant
 from .databases import Database, postgres_database, sqlite_database
 from .exceptions import BenchmarkError
 from .load import FewRequests, Load, find_load
-from .measurement import measure
+from .measurement import Method, Result, measure
+from .plot import plot
 from .report import page, table
+from .work import Row, all_rows
 
-_PAGE = Path(__file__).resolve().parent.parent / "docs" / "bench.md"
+_DOCS = Path(__file__).resolve().parent.parent / "docs"
+_PAGE = _DOCS / "bench.md"
 _POSTGRES = "TEST_POSTGRES_URL"
 
 
@@ -38,6 +41,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7, help="rounds for each figure (default: %(default)s)")
     parser.add_argument("--seconds", type=int, default=3, help="how long a round takes (default: %(default)s)")
     parser.add_argument("--path", action="append", help="measure this path only (may be repeated); writes no page")
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], help="measure on this one only; writes no page")
     parser.add_argument("--quick", action="store_true", help="see that all works; measures nothing, writes no page")
     return parser.parse_args()
 
@@ -46,32 +50,52 @@ def _run(arguments: argparse.Namespace) -> None:
     server_core, load_core = (None, None) if arguments.quick else _cores()
     load: Load = FewRequests(5) if arguments.quick else find_load(arguments.seconds, load_core)
     rounds = 1 if arguments.quick else arguments.rounds
-    tables: list[tuple[str, str]] = []
-    for opened in _databases():
+    contestants = _contestants()
+    measured: list[tuple[str, list[list[Result]]]] = []
+    for opened in _databases(arguments.database):
         with opened as database:
-            results = measure(database, _work(arguments.path), load, rounds=rounds, core=server_core)
-            tables.append((database.title, table(results)))
-        sys.stdout.write(f"{tables[-1][0]}\n\n{tables[-1][1]}\n\n")
+            rows = _rows(arguments.path)
+            results = measure(database, rows, contestants, Method(load, rounds, server_core))
+        measured.append((database.title, results))
+        sys.stdout.write(f"{database.title}\n\n{table(results)}\n\n")
         sys.stdout.flush()
-    if not (arguments.quick or arguments.path):
-        _PAGE.parent.mkdir(exist_ok=True)
-        _PAGE.write_text(page(tables, load=load.title, rounds=rounds, seconds=arguments.seconds))
-        sys.stdout.write(f"Written to {_PAGE.parent.name}/{_PAGE.name}.\n")
+    if not (arguments.quick or arguments.path or arguments.database):
+        _write(measured, load=load.title, rounds=rounds, seconds=arguments.seconds)
 
 
-def _databases() -> Iterator[AbstractContextManager[Database]]:
-    yield sqlite_database()
+def _write(measured: list[tuple[str, list[list[Result]]]], *, load: str, rounds: int, seconds: int) -> None:
+    sections: list[tuple[str, str, str]] = []
+    for title, results in measured:
+        picture = f"bench-{title.split()[0].lower()}.svg"
+        (_DOCS / picture).write_text(plot(title, results))
+        sections.append((title, picture, table(results)))
+    _PAGE.write_text(page(sections, load=load, rounds=rounds, seconds=seconds))
+    sys.stdout.write(f"Written to {_DOCS.name}/{_PAGE.name}.\n")
+
+
+def _databases(only: str | None) -> Iterator[AbstractContextManager[Database]]:
+    if only != "postgresql":
+        yield sqlite_database()
+    if only == "sqlite":
+        return
     if server := os.environ.get(_POSTGRES):
         yield postgres_database(server)
     else:
         sys.stdout.write(f"PostgreSQL is left out: {_POSTGRES} names no server.\n")
 
 
-def _work(paths: Sequence[str] | None) -> list[Work]:
-    work = [work for work in ALL_WORK if paths is None or work.path in paths]
-    if not work:
-        raise BenchmarkError(f"Nothing to measure; the paths are: {', '.join(work.path for work in ALL_WORK)}.")
-    return work
+def _contestants() -> list[Contestant]:
+    for one in CONTESTANTS:
+        if one.missing:
+            sys.stdout.write(f"{one.title} is left out: {', '.join(one.missing)} is not installed (group `bench`).\n")
+    return [one for one in CONTESTANTS if not one.missing]
+
+
+def _rows(paths: Sequence[str] | None) -> list[Row]:
+    rows = [row for row in all_rows() if paths is None or row.work.path in paths]
+    if not rows:
+        raise BenchmarkError(f"Nothing to measure; the paths are: {', '.join(row.work.path for row in all_rows())}.")
+    return rows
 
 
 def _cores() -> tuple[int | None, int | None]:

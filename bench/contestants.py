@@ -1,39 +1,60 @@
-"""Who is measured, and at what."""
+"""Who is measured, and how their servers are started."""
 
+import importlib.util
+import sys
 from dataclasses import dataclass
 
-OURS = "django-fastapi-bridge"
-FASTAPI = "FastAPI + Django models"
-DJANGO = "Django's ASGI handler"
-
-APPLICATIONS = {
-    OURS: "bench.site.ours:application",
-    FASTAPI: "bench.site.plain_fastapi:application",
-    DJANGO: "bench.site.plain_django:application",
-}
-"""The application of each contestant, as uvicorn is told."""
+_HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """One row of the table: a path that several contestants answer with the same JSON.
+class Contestant:
+    """Somebody who is measured.
 
     Args:
-        title: What is done there.
-        path: Where.
-        contestants: Who can do it.
+        key: The name of its function in the modules of `bench.rows`.
+        title: What to call it in the report.
+        server: The Python module that is its server, with arguments; `{port}` in them is the port.
+        needs: What has to be installed.
     """
 
+    key: str
     title: str
-    path: str
-    contestants: tuple[str, ...]
+    server: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> list[str]:
+        """What is not installed of what it needs."""
+        return [name for name in self.needs if importlib.util.find_spec(name) is None]
+
+    def command(self, port: int) -> list[str]:
+        """Return the command that starts its server: one process."""
+        return [sys.executable, "-m", *(part.format(port=port) for part in self.server)]
 
 
-ALL_WORK = (
-    Work("`def` endpoint, nothing in it", "/ping", (OURS, FASTAPI)),
-    Work("`async def` endpoint, nothing in it", "/aping", (OURS, FASTAPI)),
-    Work("`def` endpoint, 36 rows", "/permissions", (OURS, FASTAPI)),
-    Work("`async def` endpoint, 36 rows", "/apermissions", (OURS, FASTAPI)),
-    Work("Django view, nothing in it", "/django/ping", (OURS, DJANGO)),
-    Work("Django view, 36 rows", "/django/permissions", (OURS, DJANGO)),
+def _uvicorn(application: str) -> tuple[str, ...]:
+    fast = ("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning")
+    return ("uvicorn", application, "--host", _HOST, "--port", "{port}", *fast)
+
+
+def _gunicorn(application: str) -> tuple[str, ...]:
+    return ("gunicorn", application, "--bind", f"{_HOST}:{{port}}", "-k", "gthread", "--threads", "4")
+
+
+OURS = Contestant("ours", "django-fastapi-bridge", _uvicorn("bench.site.ours:application"))
+BOLT = Contestant(
+    "bolt", "django-bolt", ("django", "runbolt", "--host", _HOST, "--port", "{port}"), ("django_bolt", "msgspec")
 )
+FASTAPI = Contestant("fastapi", "FastAPI + Django models", _uvicorn("bench.site.plain_fastapi:application"))
+NINJA = Contestant("ninja", "django-ninja", _gunicorn("bench.site.with_ninja:application"), ("ninja", "gunicorn"))
+REST_FRAMEWORK = Contestant(
+    "rest_framework",
+    "Django REST framework",
+    _gunicorn("bench.site.with_rest_framework:application"),
+    ("rest_framework", "gunicorn"),
+)
+DJANGO = Contestant("django", "Django's ASGI handler", _uvicorn("bench.site.plain_django:application"))
+FLOOR = Contestant("floor", "floor: SQL by hand", _uvicorn("bench.site.floor:application"), ("msgspec",))
+
+CONTESTANTS = (OURS, BOLT, FASTAPI, NINJA, REST_FRAMEWORK, DJANGO, FLOOR)

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
+from .processes import family
+
 _COUNT = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND application_name = %s"
 
 
@@ -46,7 +48,11 @@ class SQLite:
         return f"sqlite:///{self.path}"
 
     def count_connections(self, contestant: str, pid: int) -> int | None:  # noqa: ARG002 (the protocol's arguments)
-        """Count the descriptors of the file, which Linux tells."""
+        """Count the descriptors of the file, which Linux tells of the process and those below it."""
+        counts = [self._count(one) for one in family(pid)]
+        return None if None in counts else sum(filter(None, counts))
+
+    def _count(self, pid: int) -> int | None:
         count = 0
         try:
             for descriptor in Path(f"/proc/{pid}/fd").iterdir():

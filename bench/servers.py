@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .contestants import APPLICATIONS
+from .contestants import Contestant
 from .exceptions import BenchmarkError
+from .work import Work
 
 _HOST = "127.0.0.1"
 _ROOT = Path(__file__).resolve().parent.parent
@@ -33,27 +34,33 @@ class Server:
         port: Where it listens.
     """
 
-    contestant: str
+    contestant: Contestant
     pid: int
     port: int
 
-    def url(self, path: str) -> str:
-        """Return the URL of a path."""
-        return f"http://{_HOST}:{self.port}{path}"
+    @property
+    def address(self) -> str:
+        """Where it listens, as the beginning of a URL."""
+        return f"http://{_HOST}:{self.port}"
 
-    def fetch(self, path: str) -> Any:
-        """Return the JSON that a path answers.
+    def fetch(self, work: Work) -> Any:
+        """Return the JSON that the server answers.
 
         Raises:
             BenchmarkError: It answers something else.
         """
         connection = http.client.HTTPConnection(_HOST, self.port, timeout=30)
-        connection.request("GET", path)
-        response = connection.getresponse()
-        body = response.read()
-        connection.close()
-        if response.status != http.client.OK:
-            raise BenchmarkError(f"{self.contestant} answers {path} with {response.status}: {body[:500]!r}")
+        try:
+            connection.request(work.method, work.path, work.body or None, dict(work.headers))
+            response = connection.getresponse()
+            body = response.read()
+        except OSError as error:
+            raise BenchmarkError(f"{self.contestant.title} does not answer {work.path}: {error}") from None
+        finally:
+            connection.close()
+        if response.status // 100 != 2:  # noqa: PLR2004 (any success)
+            title = self.contestant.title
+            raise BenchmarkError(f"{title} answers {work.path} with {response.status}: {body[:500]!r}")
         return json.loads(body)
 
 
@@ -73,7 +80,20 @@ def fill(database_url: str) -> None:
     Raises:
         BenchmarkError: That failed.
     """
-    command = [sys.executable, "-m", "bench.site.fill"]
+    _fill(database_url)
+
+
+def clear(database_url: str) -> None:
+    """Take away what requests have made.
+
+    Raises:
+        BenchmarkError: That failed.
+    """
+    _fill(database_url, "--clear")
+
+
+def _fill(database_url: str, *options: str) -> None:
+    command = [sys.executable, "-m", "bench.site.fill", *options]
     filled = subprocess.run(  # noqa: S603 (the command is ours)
         command, cwd=_ROOT, env=site_environment(database_url), capture_output=True, text=True, check=False
     )
@@ -82,7 +102,7 @@ def fill(database_url: str) -> None:
 
 
 @contextmanager
-def running(contestant: str, database_url: str, core: int | None) -> Iterator[Server]:
+def running(contestant: Contestant, database_url: str, core: int | None) -> Iterator[Server]:
     """Run a contestant's server while the block lasts.
 
     Args:
@@ -95,16 +115,15 @@ def running(contestant: str, database_url: str, core: int | None) -> Iterator[Se
     """
     port = _free_port()
     pin = ["taskset", "--cpu-list", str(core)] if core is not None else []
-    command = [*pin, sys.executable, "-m", "uvicorn", APPLICATIONS[contestant], "--host", _HOST, "--port", str(port)]
-    command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+    environment = site_environment(database_url, contestant.key)
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(  # noqa: S603 (the command is ours)
-            command, cwd=_ROOT, env=site_environment(database_url, contestant), stdout=output, stderr=subprocess.STDOUT
+            [*pin, *contestant.command(port)], cwd=_ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
         try:
             if not _listens(process, port):
                 output.seek(0)
-                raise BenchmarkError(f"The server of {contestant} did not start:\n{output.read()}")
+                raise BenchmarkError(f"The server of {contestant.title} did not start:\n{output.read()}")
             yield Server(contestant, process.pid, port)
         finally:
             _stop(process)

@@ -1,1 +1,1 @@
-"""The Django project that is measured: one model, the same endpoints for all, a module for each contestant."""
+"""The Django project that is measured: the models, and a module for each contestant that gathers its endpoints."""

@@ -1,7 +1,6 @@
 """What this project's autodiscovery finds."""
 
+from bench.work import register
 from django_fastapi import api
 
-from .endpoints import router
-
-api.include_router(router)
+register("ours", api)

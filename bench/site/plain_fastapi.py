@@ -3,9 +3,8 @@
 import django
 from fastapi import FastAPI
 
+from bench.work import register
+
 django.setup()
-
-from .endpoints import router  # noqa: E402 (models need Django set up)
-
 application = FastAPI()
-application.include_router(router)
+register("fastapi", application)

@@ -1,10 +1,8 @@
 """The paths of the Django views."""
 
-from django.urls import path
+from typing import Any
 
-from . import views
+from bench.work import register
 
-urlpatterns = [
-    path("django/ping", views.ping),
-    path("django/permissions", views.permissions),
-]
+urlpatterns: list[Any] = []
+register("django", urlpatterns)
