@@ -11,9 +11,11 @@ import django_fastapi
 
 PUBLIC = [
     "APIRouter",
+    "DjangoRequest",
     "api",
     "atomic",
     "atomic_requests",
+    "django_request",
     "get_asgi_application",
     "get_default_api",
     "get_wsgi_application",
@@ -42,6 +44,7 @@ async def status_of(path: str) -> int:
 def main() -> None:
     assert version("django-fastapi-bridge") == django_fastapi.__version__
     assert files("django_fastapi").joinpath("py.typed").is_file()
+    assert files("django_fastapi").joinpath("debug", "templates", "error.txt").is_file()
     assert not any("uvicorn" in one and "extra" not in one for one in requires("django-fastapi-bridge") or [])
     assert sorted(django_fastapi.__all__) == PUBLIC
     settings.configure(INSTALLED_APPS=["django_fastapi"], ROOT_URLCONF="django_fastapi.urls", ALLOWED_HOSTS=["*"])

@@ -7,7 +7,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from tests.integration.servers import SERVERS, Running, prepare, running
+from tests.integration.servers import SERVERS, Running, load_atlas, prepare, running
 
 FLAGS = (
     "--headless",
@@ -26,6 +26,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     [uvicorn] = [server for server in SERVERS if server.name == "uvicorn"]
     data, directory = tmp_path_factory.mktemp("browser-site"), tmp_path_factory.mktemp("browser-server")
     prepare(data)
+    load_atlas(data)
     with running(uvicorn, data, directory) as server:
         yield server
 

@@ -165,15 +165,22 @@ def common_environment(directory: Path) -> dict[str, str]:
 
 
 def prepare(directory: Path) -> None:
-    """Migrate a new database in `directory`, and collect the static files there."""
+    """Migrate a new database in `directory`, with a superuser, and collect the static files there."""
     environment = common_environment(directory)
-    for arguments, debug in ((["migrate"], "1"), (["collectstatic", "--no-input"], "0")):
+    for arguments, debug in ((["migrate"], "1"), (["ensure_superuser"], "1"), (["collectstatic", "--no-input"], "0")):
         subprocess.run(
             [sys.executable, *MANAGE[1:], *arguments, "--verbosity", "0"],
             cwd=directory,
             env={**environment, "DEBUG": debug},
             check=True,
         )
+
+
+def load_atlas(directory: Path) -> None:
+    """Put the largest cities of the atlas into the database in `directory`."""
+    arguments = ["load_atlas", "--min-population", "1000000", "--verbosity", "0"]
+    command = [sys.executable, *MANAGE[1:], *arguments]
+    subprocess.run(command, cwd=directory, env={**common_environment(directory), "DEBUG": "1"}, check=True)
 
 
 @contextmanager
@@ -234,8 +241,14 @@ def _start(server: Server, data: Path, directory: Path) -> Running:
             stdout=console,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_heed_interrupts,  # noqa: PLW1509 (it calls nothing that another thread may hold a lock of)
         )
     return Running(server, port, process, log, lifespan_log)
+
+
+def _heed_interrupts() -> None:
+    """Undo what shells do for commands in their background: they have them ignore SIGINT, and all that these start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _free_port() -> int:

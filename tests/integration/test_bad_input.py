@@ -177,9 +177,55 @@ def test_a_form_in_another_charset_is_refused(server: Running, path: str, charse
     assert 400 <= send(server, request("POST", path, *headers, body=b"a=b")).status < 500
 
 
-@served_by([server for server in SERVERS if not server.name.startswith("runserver")])
+@served_by(SERVERS)
 @pytest.mark.parametrize(
-    "path", ["/static/..%2f..%2fsecret", "/static/../../secret", "/static/%00", "/static//etc/passwd"]
+    "name",
+    [
+        "..",
+        "../",
+        "../../x",
+        "..%2f..%2fx",
+        "%2e%2e/%2e%2e/x",
+        "%252e%252e%252fx",
+        "..%2fadmin/css/base.css",
+        "admin/../../x",
+        "admin/css/base.css/../../../../x",
+        "..%2f%00",
+        "..%2f" + "a" * 300,
+        "..%5c..%5cx",
+        "..\\..\\x",
+        "..%2f%5c..%5cx",
+        "/etc/passwd",
+        "//etc/passwd",
+        "%2f..%2f..%2fetc%2fpasswd",
+        "C:%5cx",
+        "..%2fC:%5cx",
+        "%00",
+        "a" * 300,
+        "a/" * 1900,
+        "admin/css/base.css/x",
+    ],
 )
-def test_a_path_that_leaves_the_static_files_is_refused(server: Running, path: str) -> None:
-    assert 400 <= send(server, request("GET", f"/static/{path}", "Connection: close")).status < 500
+def test_a_path_that_leaves_the_static_files_is_not_found(server: Running, name: str) -> None:
+    assert send(server, request("GET", f"/static/{name}", "Connection: close")).status == 404
+
+
+@served_by(SERVERS)
+@pytest.mark.parametrize("name", ["%ff%fe", "%ed%a0%80", "..%2f%ff", "..%2f%ed%a0%80"])
+def test_a_static_file_whose_name_is_not_utf_8_is_refused(server: Running, name: str) -> None:
+    assert send(server, request("GET", f"/static/{name}", "Connection: close")).status in (400, 404)
+
+
+@served_by(SERVERS)
+@pytest.mark.parametrize("host", [b"unknown.test", b"a b", b"\xff", b"", b"[", b"127.0.0.1:x"])
+def test_a_static_file_that_is_missing_is_no_error_of_the_server_for_any_host(server: Running, host: bytes) -> None:
+    target = b"GET /static/missing HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n"
+    assert send(server, target).status in (400, 404)
+
+
+@served_by([server for server in SERVERS if server.debug])
+@pytest.mark.parametrize("name", ["css/base.css", "../admin/css/base.css", "css/%62ase.css"])
+def test_a_path_that_stays_among_the_static_files_is_served(server: Running, name: str) -> None:
+    answer = send(server, request("GET", f"/static/admin/{name}", "Connection: close"))
+    assert answer.status == 200
+    assert answer.headers["Content-Type"].startswith("text/css")

@@ -7,12 +7,11 @@ import pytest
 
 from .marks import served_alone_by
 from .raw import request, send_anything
-from .servers import GUNICORN, RUNSERVER, UVICORN, Running, Server, wait_until
+from .servers import GUNICORN, UVICORN, Running, Server, wait_until
 from .trivial import TICKS
 
 _TRIVIAL = "tests.integration.trivial:wsgi"
 _UVICORN = Server("uvicorn-wsgi", (*UVICORN, "--interface", "wsgi", _TRIVIAL), "wsgi")
-_RUNSERVER = Server("runserver", (*RUNSERVER, "--noreload"), "wsgi", {"PROBE_WSGI": "tests.integration.trivial.wsgi"})
 _GUNICORN = Server("gunicorn", (*GUNICORN, _TRIVIAL), "wsgi")
 
 
@@ -38,8 +37,3 @@ def test_gunicorn_ends_an_answer_when_the_client_has_gone(own_server: Running) -
 @pytest.mark.parametrize("coding", ["gzip2", "identity, x"])
 def test_gunicorn_answers_501_for_a_transfer_coding_it_does_not_know(own_server: Running, coding: str) -> None:
     assert send_anything(own_server, request("GET", "/", f"Transfer-Encoding: {coding}")) == 501
-
-
-@served_alone_by([_RUNSERVER])
-def test_runserver_answers_500_for_a_path_that_leaves_the_static_files(own_server: Running) -> None:
-    assert send_anything(own_server, request("GET", "/static/..%2f..%2fsecret")) == 500

@@ -67,12 +67,18 @@ def test_streams_arrive_whole(server: Running, path: str) -> None:
 
 
 @served_by(SERVERS)
-@pytest.mark.parametrize("path", ["/probe/upload", "/django/upload/"])
+@pytest.mark.parametrize("path", ["/probe/upload", "/probe/django-upload", "/django/upload/"])
 def test_uploads_arrive_whole(server: Running, path: str, content: bytes) -> None:
     with server.client() as client:
         answer = client.post(path, files={"file": ("random.bin", content)})
     expected = {"name": "random.bin", "size": len(content), "sha256": sha256(content).hexdigest()}
     assert answer.json() == expected
+
+
+@served_by(SERVERS)
+def test_an_endpoint_has_djangos_session(server: Running) -> None:
+    with server.client() as client:
+        assert [client.get("/probe/visits").json() for _ in range(3)] == [1, 2, 3]
 
 
 @served_by(SERVERS)
@@ -116,6 +122,16 @@ def test_an_api_under_a_prefix_answers(server: Running) -> None:
 
 
 @served_by(SERVERS)
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_probes_are_answered_whatever_the_host_is(server: Running, path: str) -> None:
+    with server.client(headers={"host": "10.0.0.9:8000"}) as client:
+        answer = client.get(path)
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+        assert client.head(path).content == b""
+        assert client.get("/probe/state").status_code == 400
+
+
+@served_by(SERVERS)
 def test_a_head_request_gets_no_body(server: Running) -> None:
     with server.client() as client:
         answer = client.head("/admin/login/")
@@ -146,3 +162,14 @@ def test_a_websocket_is_refused_by_a_wsgi_server(server: Running) -> None:
     assert 400 <= refusal.value.response.status_code < 500
     with server.client() as client:
         assert client.get("/probe/state").status_code == 200
+
+
+@served_by(SERVERS)
+def test_a_page_has_its_form_checked_by_djangos_middleware(server: Running) -> None:
+    with server.client() as client:
+        assert "Nothing here." in client.get("/pages/cities").text
+        client.get("/admin/login/")
+        secret = client.cookies["csrftoken"]
+        answers = [client.post("/pages/cities/1/keep", data={"csrfmiddlewaretoken": one}) for one in ("x" * 64, secret)]
+    # There is no such city.
+    assert [answer.status_code for answer in answers] == [403, 404]

@@ -30,12 +30,13 @@ def test_a_chunked_body_arrives_whole(server: Running) -> None:
 
 
 @served_by([server for server in SERVERS if server.takes_chunked])
-def test_a_chunked_upload_arrives_whole_in_django(server: Running) -> None:
+@pytest.mark.parametrize("path", ["/django/upload/", "/probe/django-upload"])
+def test_a_chunked_upload_arrives_whole_in_django(server: Running, path: str) -> None:
     body = (
         b'--x\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n' + b"a" * 100_000 + b"\r\n--x--\r\n"
     )
     headers = ("Transfer-Encoding: chunked", "Content-Type: multipart/form-data; boundary=x", "Connection: close")
-    answer = send(server, request("POST", "/django/upload/", *headers) + _chunked(body, 4000))
+    answer = send(server, request("POST", path, *headers) + _chunked(body, 4000))
     assert json.loads(answer.body) == {"name": "f", "size": 100_000, "sha256": sha256(b"a" * 100_000).hexdigest()}
 
 
@@ -60,7 +61,9 @@ def test_a_content_length_that_is_no_number_is_refused(server: Running, path: st
 
 
 @served_by([server for server in SERVERS if server.interface == "wsgi" and server.tells_disconnects])
-@pytest.mark.parametrize("path", ["/probe/echo", "/probe/json", "/django/upload/", "/admin/login/"])
+@pytest.mark.parametrize(
+    "path", ["/probe/echo", "/probe/json", "/probe/django-upload", "/django/upload/", "/admin/login/"]
+)
 def test_a_body_that_breaks_off_is_refused(server: Running, path: str) -> None:
     headers = ("Content-Type: multipart/form-data; boundary=x", "Content-Length: 1000", "Connection: close")
     answer = send(server, request("POST", path, *headers, body=b"abc"), then_half_close=True)

@@ -10,7 +10,15 @@ INSTALLED_APPS = [
     *INSTALLED_APPS,
     "django.contrib.sites",
     "django.contrib.flatpages",
+    "axes",
+    "guardian",
+    "rest_framework.authtoken",
+    "rest_framework_simplejwt.token_blacklist",
+    "waffle",
+    "tests.project.library",
     "tests.project.probe",
+    "tests.project.archive",
+    "tests.project.workshop",
 ]
 MIDDLEWARE = [
     *MIDDLEWARE,
@@ -22,6 +30,10 @@ SITE_ID = 1
 SECRET_KEY = os.environ.get("SECRET_KEY", "only-for-tests-" + "x" * 50)
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "testserver", "other.test"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+SIMPLE_JWT: dict[str, object] = {}  # its packages cannot have an override taken back where there was nothing
+AXES_ENABLED = False  # but in the tests that try it, which put its backend in place too
+ANONYMOUS_USER_NAME = None  # guardian would make a user
+SILENCED_SYSTEM_CHECKS = ["axes.W002", "axes.W003", "guardian.W001"]
 LANGUAGES = [("en", "English"), ("de", "German")]
 # Django 6.1 warns of mail without it; earlier versions do not know it.
 MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}

@@ -7,6 +7,7 @@ urlpatterns = [
     path("", include("fastapi_bridge_test.urls")),
     path("django/stream/", views.stream),
     path("django/upload/", views.upload),
+    path("django/json/", views.take_json),
     path("django/crash/", views.crash),
     path("django/missing/", views.missing),
     path("probe/shared", views.shared),

@@ -1,6 +1,8 @@
+import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -51,7 +53,29 @@ def _starting(databases: Databases, tmp_path_factory: pytest.TempPathFactory) ->
         yield get
 
 
-@pytest.fixture(scope="session")
+def _scope_for_all(fixture_name: str, config: pytest.Config) -> Literal["module", "session"]:  # noqa: ARG001
+    return "module" if hasattr(config, "workerinput") else "session"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _alone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the modules of two processes of xdist apart: PostgreSQL has not enough connections for their servers."""
+    if not hasattr(request.config, "workerinput"):
+        yield
+        return
+    with (tmp_path_factory.getbasetemp().parent / "threads.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give these tests time to wait for each other."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(600))
+
+
+@pytest.fixture(scope=_scope_for_all)
 def start_for_all(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     with _starting(databases, tmp_path_factory) as start:
         yield start

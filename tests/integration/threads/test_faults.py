@@ -49,7 +49,7 @@ async def test_one_request_finds_out_that_all_connections_are_dead(loaded: Loade
     client = loaded.client()
     found = [(await client.get(path)).status_code for _ in range(20)]
     # The next request may come before it has been seen that the first one failed.
-    assert found.count(500) <= 2
+    assert found.count(500) + found.count(503) <= 2
     assert found[2:] == [200] * 18
     answers = await at_once(client.get(path) for _ in range(_REQUESTS))
     assert statuses(answers) == {200: _REQUESTS}
@@ -64,7 +64,7 @@ async def test_one_transaction_finds_out_that_all_connections_are_dead(loaded: L
     note, client = token(), loaded.client()
     path = f"/load/write/{way}/{kind}"
     found = [(await client.post(path, params={"note": note})).status_code for _ in range(20)]
-    assert found.count(500) <= 2
+    assert found.count(500) + found.count(503) <= 2
     assert found[2:] == [201] * 18
     answers = await at_once(client.post(path, params={"note": note}) for _ in range(_REQUESTS))
     assert statuses(answers) == {201: _REQUESTS}
@@ -100,7 +100,7 @@ async def test_a_transaction_that_is_killed_under_way_fails_and_the_next_do_not(
     with loaded.watch() as watch:
         assert len(watch.kill()) == _THREADS
     await client.post(f"/load/gates/{gate}")
-    assert statuses(await writing) == {500: _THREADS}
+    assert statuses(await writing) == {503: _THREADS}
     assert loaded.rows(note) == 0
     await all_threads_idle(client)
     answers = await at_once(client.post("/load/write/atomic/def", params={"note": note}) for _ in range(_REQUESTS))

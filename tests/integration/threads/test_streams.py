@@ -71,7 +71,6 @@ async def test_readers_who_leave_free_their_threads(loaded: Loaded, body: str) -
 
 @loaded_on(BUSY)
 @pytest.mark.parametrize("body", ["fat-iterator", "fat-aiterator"])
-@pytest.mark.xfail(reason="nothing bounds the threads that streams hold to half of them", strict=True)
 async def test_slow_readers_leave_half_of_the_threads_to_others(loaded: Loaded, body: str) -> None:
     note, client = token(), loaded.client()
     with loaded.watch() as watch:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from asgiref.sync import sync_to_async
-from django.db import connection
+from django.db import connection, transaction
 from fastapi import APIRouter, Depends, HTTPException
 
 from .gates import gate
@@ -71,6 +71,14 @@ def read_slowly(seconds: float = 0.02) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_sleep(%s)", [seconds])
     return [backend()]
+
+
+@router.get("/timeout")
+def read_too_slowly() -> None:
+    """Have PostgreSQL cancel a statement, in a transaction."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 20")
+        cursor.execute("SELECT pg_sleep(60)")
 
 
 @router.get("/aslow")

@@ -1,4 +1,5 @@
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ from typing import Annotated
 from fastapi import FastAPI, Request, UploadFile, WebSocket
 from fastapi.responses import StreamingResponse
 
-from django_fastapi import APIRouter, api, register_api
+from django_fastapi import APIRouter, DjangoRequest, api, register_api
 
 
 def _note(line: str) -> None:
@@ -34,13 +35,22 @@ async def state(request: Request) -> dict[str, str]:
 
 
 @router.get("/crash")
-def crash() -> None:
-    raise RuntimeError("the sync endpoint broke")
+def crash(word: str = "") -> None:
+    raise RuntimeError(f"the sync endpoint broke {word}")
 
 
 @router.get("/async-crash")
-async def async_crash() -> None:
-    raise RuntimeError("the async endpoint broke")
+async def async_crash(word: str = "") -> None:
+    raise RuntimeError(f"the async endpoint broke {word}")
+
+
+@router.get("/broken-stream")
+async def broken_stream() -> StreamingResponse:
+    async def halves() -> AsyncIterator[bytes]:
+        yield b"the first half\n"
+        raise RuntimeError("the stream broke")
+
+    return StreamingResponse(halves(), media_type="text/plain")
 
 
 @router.get("/shared")
@@ -51,6 +61,12 @@ def shared() -> str:
 @router.get("/only-get")
 def only_get() -> str:
     return "got"
+
+
+@router.get("/seen")
+async def seen(request: Request) -> dict[str, str | list[str]]:
+    client = request.client.host if request.client else ""
+    return {"client": client, "url": str(request.url), "headers": sorted(request.headers)}
 
 
 @router.post("/echo")
@@ -64,9 +80,26 @@ def take_json(numbers: list[int]) -> int:
     return sum(numbers)
 
 
+@router.post("/django-json")
+def take_json_of_django(request: DjangoRequest) -> int:
+    return sum(json.loads(request.body))
+
+
 @router.post("/upload")
 def upload(file: UploadFile) -> dict[str, int | str | None]:
     return {"name": file.filename, "size": file.size, "sha256": sha256(file.file.read()).hexdigest()}
+
+
+@router.post("/django-upload")
+def django_upload(request: DjangoRequest) -> dict[str, int | str | None]:
+    file = request.FILES["file"]
+    return {"name": file.name, "size": file.size, "sha256": sha256(file.read()).hexdigest()}
+
+
+@router.get("/visits")
+def visits(request: DjangoRequest) -> int:
+    request.session["visits"] = request.session.get("visits", 0) + 1
+    return int(request.session["visits"])
 
 
 @router.get("/stream")

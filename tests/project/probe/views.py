@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from hashlib import sha256
 
@@ -22,8 +23,13 @@ def upload(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"name": file.name, "size": file.size, "sha256": sha256(file.read()).hexdigest()})
 
 
-def crash(_request: HttpRequest) -> HttpResponse:
-    raise RuntimeError("the Django view broke")
+@csrf_exempt
+def take_json(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(sum(json.loads(request.body)))
+
+
+def crash(request: HttpRequest) -> HttpResponse:
+    raise RuntimeError(f"the Django view broke {request.GET.get('word', '')}")
 
 
 def missing(_request: HttpRequest) -> HttpResponse:
