@@ -25,6 +25,10 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --quiet --editable . --group dev
 	@touch $@ $(VENV)/.example
 
+$(VENV)/.bench: pyproject.toml | $(BIN)/pip
+	$(BIN)/pip install --quiet --editable . --group bench
+	@touch $@
+
 demo: $(VENV)/.example ## Serve the example on SQLite with real data (PORT=8000).
 	@$(MANAGE) migrate --verbosity 0
 	@$(MANAGE) load_atlas
@@ -33,6 +37,7 @@ demo: $(VENV)/.example ## Serve the example on SQLite with real data (PORT=8000)
 	@echo "  Start page    http://127.0.0.1:$(PORT)/"
 	@echo "  Countries     http://127.0.0.1:$(PORT)/api/atlas/countries"
 	@echo "  Cities        http://127.0.0.1:$(PORT)/api/atlas/cities"
+	@echo "  Pages         http://127.0.0.1:$(PORT)/pages/cities"
 	@echo "  Docs page     http://127.0.0.1:$(PORT)/docs"
 	@echo "  Admin         http://127.0.0.1:$(PORT)/admin/   (user admin, password admin)"
 	@echo
@@ -41,13 +46,12 @@ demo: $(VENV)/.example ## Serve the example on SQLite with real data (PORT=8000)
 
 test: $(VENV)/.dev ## Run the whole test suite, with the coverage gate. Services: see CONTRIBUTING.md.
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	SCHEMATHESIS_EXAMPLES=$${SCHEMATHESIS_EXAMPLES:-300} $(BIN)/coverage run -m pytest $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-# The load tests fill what PostgreSQL has of connections: not two at a time.
-suite: $(VENV)/.dev ## Run the test suite but for the load tests on two processes, without coverage.
-	$(BIN)/pytest -n 2 --ignore tests/integration/threads $(PYTEST_ARGS)
+suite: $(VENV)/.dev ## Run the test suite on two processes, without coverage.
+	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev ## Check style, formatting and the direction of imports.
 	$(BIN)/ruff check
@@ -80,8 +84,8 @@ build: $(VENV)/.dev ## Build the distribution and try the wheel in an environmen
 	$(VENV)-wheel/bin/pip install --quiet dist/*.whl
 	$(VENV)-wheel/bin/python tests/wheel.py
 
-bench: $(VENV)/.dev ## Measure this project against its peers, interleaved, and write docs/bench.md.
-	$(BIN)/python -m bench
+bench: $(VENV)/.bench ## Measure this project against its peers, interleaved, and write docs/bench.md and its plots.
+	$(BIN)/python -m bench $(BENCH_ARGS)
 
 bench-permissions: $(VENV)/.example ## Repeat the classic load: ab on GET /permissions and GET /async/permissions.
 	$(BIN)/python example/bench_permissions.py
