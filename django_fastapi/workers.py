@@ -8,7 +8,7 @@ from asyncio import AbstractEventLoop
 from collections import OrderedDict
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Optional, Protocol
+from typing import NamedTuple, Optional, Protocol
 
 from . import connections
 
@@ -93,6 +93,20 @@ class Worker:
             connections.close_all()
 
 
+class _Wait(NamedTuple):
+    """What a tenant waits for.
+
+    Args:
+        since: When it began, by `time.monotonic`.
+        deadline: When it ends at the latest, by the same clock.
+        preferred: The worker to take if it is idle by then.
+    """
+
+    since: float
+    deadline: float
+    preferred: Worker | None
+
+
 class Pool:
     """At most `size` workers, each with one tenant at a time; further tenants wait in the order they came.
 
@@ -118,7 +132,7 @@ class Pool:
         self._workers: list[Worker] = []
         self._idle: list[Worker] = []
         self._retired: list[Worker] = []
-        self._waiting: OrderedDict[Tenant, tuple[float, float]] = OrderedDict()
+        self._waiting: OrderedDict[Tenant, _Wait] = OrderedDict()
         self._lendable: OrderedDict[Tenant, None] = OrderedDict()
         self._since: dict[Worker, tuple[Tenant, float]] = {}
         self._sweeping_loop: AbstractEventLoop | None = None
@@ -168,7 +182,7 @@ class Pool:
         may_have_worker = self._may_have_worker(tenant) and not (is_patient and self._gets_on(now))
         worker = self._free_worker(preferred) if may_have_worker else None
         if worker is None:
-            self._waiting[tenant] = (now, now + tenant.begin_waiting())
+            self._waiting[tenant] = _Wait(now, now + tenant.begin_waiting(), preferred)
             return False
         worker.put(self._hand_over(worker, tenant))
         return True
@@ -184,9 +198,9 @@ class Pool:
     def take_back(self, worker: Worker) -> Job | None:
         """Give a worker to the next who waits, and return what to run on it, or leave it idle. The lock is held."""
         self._since.pop(worker, None)
-        tenant = self._next_waiting()
-        if tenant is not None:
-            return self._hand_over(worker, tenant)
+        following = self._next_waiting()
+        if following is not None:
+            return self._hand_over(worker, following[0])
         if self._is_closed:
             self._retire(worker)
         else:
@@ -215,11 +229,11 @@ class Pool:
             self._measured = (now, used)
             is_saturated = used - used_then > _SATURATED * (now - then)
             while self._waiting and self._has_free_worker() and not (is_saturated and self._gets_on(now)):
-                tenant = self._next_waiting()
-                worker = self._free_worker(None) if tenant is not None else None
-                if tenant is None or worker is None:
+                following = self._next_waiting()
+                worker = self._free_worker(following[1]) if following is not None else None
+                if following is None or worker is None:
                     break
-                worker.put(self._hand_over(worker, tenant))
+                worker.put(self._hand_over(worker, following[0]))
             self._is_spreading = self._has_free_worker() and any(map(self._may_have_worker, self._waiting))
             return self._is_spreading
 
@@ -227,7 +241,7 @@ class Pool:
         """Turn away those whose deadline has passed; return whether others still wait."""
         now = time.monotonic()
         with self.lock:
-            late = [tenant for tenant, (_, deadline) in self._waiting.items() if deadline <= now]
+            late = [tenant for tenant, wait in self._waiting.items() if wait.deadline <= now]
             for tenant in late:
                 del self._waiting[tenant]
             refusals = [tenant.give_up() for tenant in late]
@@ -255,7 +269,7 @@ class Pool:
         """Say in the log who has the workers, if somebody has waited for one for over a second."""
         now = time.monotonic()
         with self.lock:
-            longest = max((now - since for since, _ in self._waiting.values()), default=0.0)
+            longest = max((now - wait.since for wait in self._waiting.values()), default=0.0)
             if longest <= _COMPLAIN_SECONDS or now < self._quiet_until:
                 return
             self._quiet_until = now + _SECONDS_BETWEEN_COMPLAINTS
@@ -295,11 +309,11 @@ class Pool:
     def _may_have_worker(self, tenant: Tenant) -> bool:
         return not tenant.is_stream or self.has_room_for_stream
 
-    def _next_waiting(self) -> Tenant | None:
+    def _next_waiting(self) -> tuple[Tenant, Worker | None] | None:
+        """Return who waits no longer, and the worker they would like to have."""
         for tenant in self._waiting:
             if self._may_have_worker(tenant):
-                del self._waiting[tenant]
-                return tenant
+                return tenant, self._waiting.pop(tenant).preferred
         return None
 
     def _gets_on(self, now: float) -> bool:

@@ -401,6 +401,27 @@ def test_who_comes_to_end_something_waits_for_no_busy_worker(patient: Pool, crow
     patient.spread()
 
 
+def test_who_had_to_wait_gets_their_last_worker_again_if_that_is_idle(
+    patient: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, busy = Guest(patient), Guest(patient), Busy(patient)
+    with monkeypatch.context() as during:
+        clocks = Clocks(during)
+        with patient.lock:
+            assert all(patient.ask(guest, None, is_patient=False) for guest in (first, second, busy))
+        used = first.worker
+        first.leave()
+        second.leave()
+        assert not first.ask(used)
+        patient.begin_spreading()
+        clocks.go(0.001, processor=0.1)
+        assert not patient.spread()
+        assert first.worker is used
+    busy.may_go.set()
+    busy.leave()
+    first.leave()
+
+
 def test_streams_have_half_of_the_workers_at_most_and_leave_the_rest_to_others() -> None:
     pool = Pool(4, patience=0)
     streams = [Guest(pool) for _ in range(3)]
