@@ -139,11 +139,15 @@ def complaints() -> Iterator[str]:
 
 def _issuers() -> Iterator[_Issuer]:
     accepted = get_auth_settings().jwt.accept
-    simple: Any = getattr(settings, "SIMPLE_JWT", None)
     if SIMPLEJWT in accepted:
-        yield _Issuer(simple or {})
+        yield _Issuer(_options("SIMPLE_JWT"))
     if NINJA_JWT in accepted:  # it prefers the settings of its model, too
-        yield _Issuer(simple or getattr(settings, "NINJA_JWT", None) or {})
+        yield _Issuer(_options("SIMPLE_JWT", "NINJA_JWT"))
+
+
+def _options(*names: str) -> Mapping[str, Any]:
+    """Return the first of these settings that says anything."""
+    return next(filter(None, (getattr(settings, name, None) for name in names)), {})
 
 
 def _read(token: str, kind: str) -> tuple[_Issuer, dict[str, Any]]:

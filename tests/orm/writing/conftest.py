@@ -1,6 +1,7 @@
 """What the tests of writing share: the workshop on every database."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,3 +53,11 @@ def vendor(workshop: str, settings: Settings) -> Iterator[str]:
 def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Threads]:
     with own_threads(monkeypatch) as threads:
         yield threads
+
+
+@pytest.fixture
+def media(settings: Settings, tmp_path: Path) -> Path:
+    """Give the folder that uploads are kept in."""
+    settings.MEDIA_ROOT = str(tmp_path)
+    settings.MEDIA_URL = "/media/"
+    return tmp_path

@@ -6,7 +6,6 @@ import pytest
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 from fastapi import FastAPI, Form, UploadFile
-from pytest_django import Settings
 
 from django_fastapi.exceptions import Conflict
 from django_fastapi.orm import FileLimits, ModelSchema
@@ -28,11 +27,7 @@ class DrawingOut(ModelSchema):
         fields = ["title", "sheet"]
 
 
-@pytest.fixture(autouse=True)
-def media(settings: Settings, tmp_path: Path) -> Path:
-    settings.MEDIA_ROOT = str(tmp_path)
-    settings.MEDIA_URL = "/media/"
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("media")
 
 
 @pytest.fixture

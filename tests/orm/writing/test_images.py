@@ -8,7 +8,6 @@ import pytest
 from django.db import IntegrityError, transaction
 from fastapi import FastAPI, Form, UploadFile
 from PIL import Image
-from pytest_django import Settings
 
 from django_fastapi.exceptions import InvalidInput
 from django_fastapi.orm import FileLimits, ModelSchema, create_schema
@@ -35,11 +34,7 @@ class PicturePatch(PictureIn, partial=True):
     pass
 
 
-@pytest.fixture(autouse=True)
-def media(settings: Settings, tmp_path: Path) -> Path:
-    settings.MEDIA_ROOT = str(tmp_path)
-    settings.MEDIA_URL = "/media/"
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("media")
 
 
 @pytest.fixture
