@@ -6,7 +6,8 @@ and WebSocket dependencies alike, which no public hook does. Outside of our appl
 `fastapi.routing.serialize_response` is replaced as well: what comes out of the ORM is validated and dumped on the
 thread, where lazy relations may be followed; what a synchronous body yields is validated there. And so is the loop of
 `BackgroundTasks`, Starlette's and FastAPI's: a task that fails is logged, and the ones after it run. And
-`solve_dependencies`, by its name in two modules: what takes nothing of the request is solved without taking it apart.
+`solve_dependencies`, by its name in two modules: functions that take nothing of the request but itself, and what other
+such functions return, are called without taking the request apart for each.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextvars import ContextVar
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
 
 import anyio
 import anyio.to_thread
@@ -30,6 +31,7 @@ import starlette.concurrency
 from anyio import CapacityLimiter
 from django.db.models import Manager, Model
 from fastapi.background import BackgroundTasks
+from fastapi.dependencies import models
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import SolvedDependency
 from starlette.background import BackgroundTasks as StarletteBackgroundTasks
@@ -51,6 +53,11 @@ _VERIFIED_CALLS: Final = 3
 _next: Final[Callable[..., Any]] = starlette.concurrency.__dict__["_next"]
 _serialize: Final = fastapi.routing.serialize_response
 _solve: Final[Callable[..., Awaitable[SolvedDependency]]] = fastapi.dependencies.utils.solve_dependencies
+_cache_key: Final[Callable[..., Any]] = models.__dict__["_get_cache_key"]
+_is_coroutine: Final[Callable[[Any], bool]] = models.__dict__["_is_coroutine_callable"]
+_is_generator: Final[Callable[[Any], bool]] = models.__dict__["_is_gen_callable"]
+_is_async_generator: Final[Callable[[Any], bool]] = models.__dict__["_is_async_gen_callable"]
+_MAX_PLANS: Final = 4096
 _plain_fields: Final = PlainFields()
 _api_scope: ContextVar[Scope | None] = ContextVar("django_fastapi.api_scope", default=None)
 
@@ -231,39 +238,91 @@ class _NoResponse(Response):
         self.raw_headers = []
 
 
-async def _solve_dependencies(
-    *,
-    request: Request | WebSocket,
-    dependant: Dependant,
-    background_tasks: StarletteBackgroundTasks | None = None,
-    response: Response | None = None,
-    dependency_cache: dict[Any, Any] | None = None,
-    **options: Any,
-) -> SolvedDependency:
-    """`fastapi.dependencies.utils.solve_dependencies`, in a fraction of its time where there is nothing to solve.
+class _Step(NamedTuple):
+    """The call of a dependency.
 
-    FastAPI parses query, headers and cookies for each function that it calls, also for one without any parameter.
+    Args:
+        plan: How its own dependencies are solved.
+        call: What is called.
+        name: The parameter that its result is for, if any.
+        key: By what FastAPI remembers the result in a request.
+        uses_cache: Whether a result is taken that is there already.
+        is_coroutine: Whether to await it, and not to run it on the request's thread.
     """
-    if not is_ours() or not _takes_nothing(dependant):
-        return await _solve(
-            request=request,
-            dependant=dependant,
-            background_tasks=background_tasks,
-            response=response,
-            dependency_cache=dependency_cache,
-            **options,
+
+    plan: "_Plan"
+    call: Callable[..., Any]
+    name: str | None
+    key: Any
+    uses_cache: bool
+    is_coroutine: bool
+
+
+class _Plan(NamedTuple):
+    """How a function is solved that takes nothing of the request but itself, and what its dependencies return.
+
+    Args:
+        dependant: The function as FastAPI has analysed it; with it kept, no other one can have its identity.
+        steps: The calls of its dependencies, in their order.
+    """
+
+    dependant: Dependant
+    steps: tuple[_Step, ...]
+
+    def begin(self, request: Request | WebSocket) -> dict[str, Any]:
+        """Return the arguments that are the request."""
+        of = self.dependant
+        own_name = of.request_param_name if isinstance(request, Request) else of.websocket_param_name
+        return {name: request for name in (of.http_connection_param_name, own_name) if name}
+
+    async def solve(self, request: Request | WebSocket, cache: dict[Any, Any]) -> dict[str, Any]:
+        """Return the arguments, and keep in `cache` what the calls return."""
+        values = self.begin(request)
+        for step in self.steps:
+            inner = await step.plan.solve(request, cache) if step.plan.steps else step.plan.begin(request)
+            if step.uses_cache and step.key in cache:
+                result = cache[step.key]
+            elif step.is_coroutine:
+                result = await step.call(**inner)
+            else:
+                result = await starlette.concurrency.run_in_threadpool(step.call, **inner)
+            if step.name is not None:
+                values[step.name] = result
+            cache.setdefault(step.key, result)
+        return values
+
+
+_plans: dict[int, tuple[Dependant, _Plan | None]] = {}
+
+
+def _plan_of(dependant: Dependant) -> _Plan | None:
+    """Return how a function is solved; None if FastAPI has to, for a parameter, a generator or whatever else."""
+    known = _plans.get(id(dependant))
+    if known is None or known[0] is not dependant:
+        if len(_plans) >= _MAX_PLANS:
+            _plans.clear()
+        known = _plans[id(dependant)] = (dependant, _make_plan(dependant))
+    return known[1]
+
+
+def _make_plan(dependant: Dependant) -> _Plan | None:
+    if _takes_more_than_request(dependant):
+        return None
+    steps: list[_Step] = []
+    for one in dependant.dependencies:
+        plan = _make_plan(one)
+        if plan is None or one.concurrency or _is_generator(one.call) or _is_async_generator(one.call):
+            return None
+        call = cast("Callable[..., Any]", one.call)
+        steps.append(
+            _Step(plan, call, one.name, _cache_key(dependant=one), one.use_cache, is_coroutine=_is_coroutine(call))
         )
-    own_name = dependant.request_param_name if isinstance(request, Request) else dependant.websocket_param_name
-    values: dict[str, Any] = {name: request for name in (dependant.http_connection_param_name, own_name) if name}
-    cache = {} if dependency_cache is None else dependency_cache
-    return SolvedDependency(values, [], background_tasks, _NoResponse() if response is None else response, cache)
+    return _Plan(dependant, tuple(steps))
 
 
-def _takes_nothing(dependant: Dependant) -> bool:
-    """Return whether a function has no parameters but the request itself."""
-    return not (
-        dependant.dependencies
-        or dependant.path_params
+def _takes_more_than_request(dependant: Dependant) -> bool:
+    return bool(
+        dependant.path_params
         or dependant.query_params
         or dependant.header_params
         or dependant.cookie_params
@@ -272,6 +331,37 @@ def _takes_nothing(dependant: Dependant) -> bool:
         or dependant.response_param_name
         or dependant.security_scopes_param_name
     )
+
+
+async def _solve_dependencies(  # noqa: PLR0913 (FastAPI's signature)
+    *,
+    request: Request | WebSocket,
+    dependant: Dependant,
+    background_tasks: StarletteBackgroundTasks | None = None,
+    response: Response | None = None,
+    dependency_overrides_provider: Any | None = None,
+    dependency_cache: dict[Any, Any] | None = None,
+    **options: Any,
+) -> SolvedDependency:
+    """`fastapi.dependencies.utils.solve_dependencies`, in a fraction of its time where there is little to solve.
+
+    FastAPI parses query, headers and cookies for each function that it calls, also for one without any parameter.
+    """
+    overrides = getattr(dependency_overrides_provider, "dependency_overrides", None)
+    plan = _plan_of(dependant) if is_ours() and not overrides else None
+    if plan is None:
+        return await _solve(
+            request=request,
+            dependant=dependant,
+            background_tasks=background_tasks,
+            response=response,
+            dependency_overrides_provider=dependency_overrides_provider,
+            dependency_cache=dependency_cache,
+            **options,
+        )
+    cache = {} if dependency_cache is None else dependency_cache
+    values = await plan.solve(request, cache)
+    return SolvedDependency(values, [], background_tasks, _NoResponse() if response is None else response, cache)
 
 
 def _one_by_one(run_all: Callable[[Any], Awaitable[None]]) -> Callable[[StarletteBackgroundTasks], Awaitable[None]]:

@@ -28,7 +28,8 @@ from fastapi import (
     UploadFile,
     WebSocket,
 )
-from fastapi.dependencies.utils import get_dependant
+from fastapi.dependencies.models import Dependant
+from fastapi.dependencies.utils import SolvedDependency, get_dependant
 from fastapi.openapi.models import APIKey, APIKeyIn
 from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
@@ -849,28 +850,115 @@ def with_query(a: int = 1) -> None: ...
 def with_dependency(found: Annotated[None, Depends(with_connection)]) -> None: ...
 
 
+class Counted:
+    """A dependency that returns how many calls there were in its request."""
+
+    def __call__(self, connection: HTTPConnection) -> int:
+        connection.scope["calls"] = connection.scope.get("calls", 0) + 1
+        calls: int = connection.scope["calls"]
+        return calls
+
+    async def in_loop(self, connection: HTTPConnection) -> int:
+        return self(connection)
+
+
+class CountedScheme(Counted, SecurityBase):
+    model = APIKey.model_validate({"in": APIKeyIn.header, "name": "key"})
+    scheme_name = "counted"
+
+
+def with_tree_of(counted: Counted) -> Callable[..., Any]:
+    """Return a function with dependencies of each kind that need no parameter, some asked for more than once."""
+    other = Counted()
+
+    def inner(one: Annotated[int, Depends(counted)], two: Annotated[int, Depends(counted)]) -> tuple[int, int]:
+        return one, two
+
+    async def in_loop(connection: HTTPConnection, one: Annotated[int, Depends(counted)]) -> tuple[str, int]:
+        return connection.scope["path"], one
+
+    def function(  # noqa: PLR0913, PLR0917 (one for each kind)
+        first: Annotated[object, Depends(inner)],
+        second: Annotated[object, Depends(in_loop)],
+        anew: Annotated[object, Depends(counted, use_cache=False)],
+        again: Annotated[object, Depends(counted)],
+        method: Annotated[object, Depends(other.in_loop)],
+        partial: Annotated[object, Depends(functools.partial(other.in_loop))],
+        scoped: Annotated[object, Security(counted, scopes=["read"])],
+    ) -> None: ...
+
+    return function
+
+
+def with_generator(found: Annotated[None, Depends(YieldingCallable(Places()))]) -> None: ...
+
+
+def with_limit(found: Annotated[None, Depends(with_connection, max_concurrency=1)]) -> None: ...
+
+
+FUNCTIONS: list[Callable[..., Any]] = [
+    with_nothing,
+    with_request,
+    with_connection,
+    with_socket,
+    with_response,
+    with_tasks,
+    with_query,
+    with_dependency,
+    with_generator,
+    with_limit,
+    with_tree_of(Counted()),
+    with_tree_of(CountedScheme()),
+]
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", ["http", "websocket"])
-@pytest.mark.parametrize(
-    "function",
-    [with_nothing, with_request, with_connection, with_socket, with_response, with_tasks, with_query, with_dependency],
-)
+@pytest.mark.parametrize("function", FUNCTIONS)
 async def test_dependencies_are_solved_as_fastapi_solves_them(function: Callable[..., Any], kind: str) -> None:
+    enter(None)
+    dependant = get_dependant(path="/", call=function)
+    theirs, ours = [await solve_by(solve, dependant, kind) for solve in (seam._solve, seam._solve_dependencies)]  # noqa: SLF001
+    assert comparable(ours) == comparable(theirs)
+    assert ours.errors == theirs.errors == []
+    assert type(ours.background_tasks) is type(theirs.background_tasks)
+    assert ours.dependency_cache == theirs.dependency_cache
+    assert ours.response.status_code is theirs.response.status_code is None
+    assert ours.response.raw_headers == theirs.response.raw_headers
+
+
+async def solve_by(solve: Callable[..., Any], dependant: Dependant, kind: str) -> SolvedDependency:
     async with AsyncExitStack() as stack:
         scope = {"type": kind, "path": "/", "headers": [], "query_string": b""}
         scope |= {"fastapi_inner_astack": stack, "fastapi_function_astack": stack}
-        options = {"dependant": get_dependant(path="/", call=function), "async_exit_stack": stack}
-        asked = Request(scope) if kind == "http" else WebSocket(scope, _never, _never)
-        options |= {"request": asked, "embed_body_fields": False}
-        enter(None)
-        solved = [await solve(**options) for solve in (seam._solve, seam._solve_dependencies)]  # noqa: SLF001
-    theirs, ours = ((one.errors, one.background_tasks, one.dependency_cache) for one in solved)
-    assert solved[0].values.keys() == solved[1].values.keys()
-    assert ours[0] == theirs[0] == []
-    assert type(ours[1]) is type(theirs[1])
-    assert ours[2].keys() == theirs[2].keys()
-    assert [one.response.status_code for one in solved] == [None, None]
-    assert solved[0].response.raw_headers == solved[1].response.raw_headers
+        request = Request(scope) if kind == "http" else WebSocket(scope, _never, _never)
+        solved: SolvedDependency = await solve(
+            request=request, dependant=dependant, async_exit_stack=stack, embed_body_fields=False
+        )
+        return solved
+
+
+def comparable(solved: SolvedDependency) -> dict[str, object]:
+    """Return the values by their names; an object of the request's by its class."""
+    return {
+        name: type(value) if isinstance(value, HTTPConnection | Response | BackgroundTasks) else value
+        for name, value in solved.values.items()
+    }
+
+
+def test_only_functions_of_a_request_and_of_each_other_are_solved_here() -> None:
+    left_to_fastapi = {with_response, with_tasks, with_query, with_generator, with_limit}
+    for function in FUNCTIONS:
+        plan = seam._plan_of(get_dependant(path="/", call=function))  # noqa: SLF001 (that it is used at all)
+        assert (plan is None) is (function in left_to_fastapi), function
+
+
+def test_plans_are_forgotten_before_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seam, "_MAX_PLANS", 2)
+    monkeypatch.setattr(seam, "_plans", plans := {})
+    for _ in range(5):
+        assert seam._plan_of(get_dependant(path="/", call=with_nothing)) is not None  # noqa: SLF001
+        assert len(plans) <= 2
 
 
 @pytest.mark.anyio
