@@ -81,12 +81,22 @@ def mint(claims: Claims) -> str:
 def verify(token: str, kind: str) -> Claims:
     """Return what a token says if it is one of ours, of this kind, and of this moment.
 
-    Whether its user is still there, active and of the same password is not known here.
+    Clients send a token again and again, so it is remembered that its signature holds; once valid, it is until it
+    expires. Whether its user is still there, active and of the same password is not known here.
 
     Raises:
         BadCredential: It is not.
     """
-    chosen, ring = get_auth_settings().jwt, get_keys()
+    claims = _verify(token, kind, get_keys())
+    if claims.expires_at <= time.time() - _exact_seconds(get_auth_settings().jwt.leeway):
+        raise BadCredential("The token has expired.")
+    return claims
+
+
+@functools.lru_cache(maxsize=1024)
+def _verify(token: str, kind: str, ring: KeyRing) -> Claims:
+    """Return what a token says; the settings are those of the ring, of which there is another when they change."""
+    chosen = get_auth_settings().jwt
     kid = key_id(token)
     if kid is None or kid not in ring.keys:
         raise BadCredential("The token names no key of ours.")
@@ -157,7 +167,11 @@ def now() -> int:
 
 def seconds(duration: timedelta | int) -> int:
     """Return a duration of the settings in whole seconds."""
-    return int(duration.total_seconds() if isinstance(duration, timedelta) else duration)
+    return int(_exact_seconds(duration))
+
+
+def _exact_seconds(duration: timedelta | int) -> float:
+    return duration.total_seconds() if isinstance(duration, timedelta) else duration
 
 
 def complaints() -> Iterator[str]:

@@ -5,6 +5,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import jwt
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from fastapi import FastAPI
 from pytest_django import Settings
 
+from django_fastapi.auth.exceptions import BadCredential
 from django_fastapi.auth.keys import get_keys
 from django_fastapi.auth.tokens import ACCESS, MAX_LENGTH, REFRESH, verify
 from django_fastapi.exceptions import ConfigurationError
@@ -327,6 +329,52 @@ def test_what_is_minted_is_verified(ada: "User") -> None:
     claims = verify(access_token(ada), ACCESS)
     assert (claims.user_id, claims.kind) == (str(ada.pk), ACCESS)
     assert REFRESH != ACCESS
+
+
+def test_a_signature_is_verified_once_and_the_lifetime_each_time(
+    me: Client, ada: "User", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verified: list[str] = []
+    decode = jwt.decode
+
+    def count(token: str, *args: Any, **options: Any) -> Any:
+        verified.append(token)
+        return decode(token, *args, **options)
+
+    monkeypatch.setattr(jwt, "decode", count)
+    token = access_token(ada)
+    answers = [me.get("/who", headers=bearer(token)).status_code for _ in range(3)]
+    assert (answers, verified) == ([200] * 3, [token])
+    expires_at = claims_of(token)["exp"]
+    verified.clear()
+    for moment, status in ((expires_at - 1, 200), (expires_at, 401), (expires_at + 1, 401)):
+        monkeypatch.setattr("time.time", lambda moment=moment: float(moment))
+        answer = me.get("/who", headers=bearer(token))
+        assert answer.status_code == status
+    assert (answer.json(), verified) == (REFUSAL, [])
+
+
+@pytest.mark.usefixtures("jwt_only")
+def test_a_token_that_is_remembered_has_leeway_too(
+    ada: "User", settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"KEYS": {"now": KEY}, "LEEWAY": timedelta(seconds=1.5)}
+    settings.FASTAPI_AUTH = {"SCHEMES": ["django_fastapi.auth.JWTAuth"], "JWT": options}
+    token = access_token(ada)
+    expires_at = verify(token, ACCESS).expires_at
+    monkeypatch.setattr("time.time", lambda: expires_at + 1.4)
+    assert verify(token, ACCESS).user_id == str(ada.pk)
+    monkeypatch.setattr("time.time", lambda: expires_at + 1.5)
+    with pytest.raises(BadCredential, match="expired"):
+        verify(token, ACCESS)
+
+
+@pytest.mark.usefixtures("jwt_only")
+def test_a_token_that_is_remembered_is_of_its_type_only(ada: "User") -> None:
+    token = access_token(ada)
+    verify(token, ACCESS)
+    with pytest.raises(BadCredential, match="another type"):
+        verify(token, REFRESH)
 
 
 def test_a_key_that_is_too_short_signs_nothing(settings: Settings, ada: "User") -> None:
