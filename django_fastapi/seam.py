@@ -360,7 +360,7 @@ async def _solve_dependencies(  # noqa: PLR0913 (FastAPI's signature)
             **options,
         )
     cache = {} if dependency_cache is None else dependency_cache
-    values = await plan.solve(request, cache)
+    values = await plan.solve(request, cache) if plan.steps else plan.begin(request)
     return SolvedDependency(values, [], background_tasks, _NoResponse() if response is None else response, cache)
 
 
