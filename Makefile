@@ -3,6 +3,7 @@
 PYTHON ?= $(shell python3.11 --version >/dev/null 2>&1 && echo python3.11 || echo python3)
 VENV ?= .venv
 PORT ?= 8000
+PROCESSES ?= 3
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python example/manage.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -44,14 +45,14 @@ demo: $(VENV)/.example ## Serve the example on SQLite with real data (PORT=8000)
 	@cd example && DJANGO_SETTINGS_MODULE=fastapi_bridge_test.settings \
 		$(abspath $(BIN))/uvicorn django_fastapi.asgi:application --port $(PORT)
 
-test: $(VENV)/.dev ## Run the whole test suite, with the coverage gate. Services: see CONTRIBUTING.md.
+test: $(VENV)/.dev ## Run the whole test suite (PROCESSES=3), with the coverage gate. Services: see CONTRIBUTING.md.
 	$(BIN)/coverage erase
-	SCHEMATHESIS_EXAMPLES=$${SCHEMATHESIS_EXAMPLES:-300} $(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	SCHEMATHESIS_EXAMPLES=$${SCHEMATHESIS_EXAMPLES:-300} $(BIN)/coverage run -m pytest -n $(PROCESSES) $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-suite: $(VENV)/.dev ## Run the test suite on two processes, without coverage.
-	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+suite: $(VENV)/.dev ## Run the test suite without coverage.
+	$(BIN)/pytest -n $(PROCESSES) $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev ## Check style, formatting and the direction of imports.
 	$(BIN)/ruff check
