@@ -292,17 +292,18 @@ class _Plan(NamedTuple):
         return values
 
 
-_plans: dict[int, tuple[Dependant, _Plan | None]] = {}
+_plans: dict[int, tuple[Dependant, list[Dependant], _Plan | None]] = {}
 
 
 def _plan_of(dependant: Dependant) -> _Plan | None:
     """Return how a function is solved; None if FastAPI has to, for a parameter, a generator or whatever else."""
     known = _plans.get(id(dependant))
-    if known is None or known[0] is not dependant:
+    # Some packages add a dependency to routes that are there already.
+    if known is None or known[0] is not dependant or known[1] != dependant.dependencies:
         if len(_plans) >= _MAX_PLANS:
             _plans.clear()
-        known = _plans[id(dependant)] = (dependant, _make_plan(dependant))
-    return known[1]
+        known = _plans[id(dependant)] = (dependant, list(dependant.dependencies), _make_plan(dependant))
+    return known[2]
 
 
 def _make_plan(dependant: Dependant) -> _Plan | None:

@@ -953,6 +953,18 @@ def test_only_functions_of_a_request_and_of_each_other_are_solved_here() -> None
         assert (plan is None) is (function in left_to_fastapi), function
 
 
+@pytest.mark.anyio
+async def test_a_dependency_that_is_added_later_is_called_too() -> None:
+    enter(None)
+    dependant = get_dependant(path="/", call=with_dependency)
+    before = await solve_by(seam._solve_dependencies, dependant, "http")  # noqa: SLF001 (what the seam leans on)
+    added = Counted()
+    dependant.dependencies.append(get_dependant(path="/", call=added))
+    after = await solve_by(seam._solve_dependencies, dependant, "http")  # noqa: SLF001 (the same)
+    assert [key[0] for key in before.dependency_cache] == [with_connection]
+    assert [key[0] for key in after.dependency_cache] == [with_connection, added]
+
+
 def test_plans_are_forgotten_before_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seam, "_MAX_PLANS", 2)
     monkeypatch.setattr(seam, "_plans", plans := {})
