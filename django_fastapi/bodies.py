@@ -60,7 +60,7 @@ class Body:
 
     async def receive(self) -> Message:
         """Return the next ASGI message: the server's, or one with what Django has read."""
-        assert self._receive is not None  # noqa: S101 (a WebSocket keeps the server's)
+        assert self._receive is not None  # a WebSocket keeps the server's
         spool = self._spool
         if spool is None:
             if self._is_told and self._is_asking_starlette:
@@ -75,7 +75,7 @@ class Body:
         try:
             chunk = await spool.replay(self._pull)
         except UnreadablePostError:
-            assert self._disconnect is not None  # noqa: S101 (that is why)
+            assert self._disconnect is not None  # that is why
             return self._disconnect
         self._is_told = not chunk
         return {"type": "http.request", "body": chunk, "more_body": bool(chunk)}
@@ -126,7 +126,7 @@ class Body:
     async def _pull(self) -> None:
         """Receive one message and keep what is in it."""
         spool = self._begin()
-        assert self._receive is not None  # noqa: S101 (without it nothing is missing)
+        assert self._receive is not None  # without it nothing is missing
         async with spool.lock:
             if spool.is_complete:
                 return

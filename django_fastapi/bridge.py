@@ -97,8 +97,8 @@ class _Answer:
             Exception: The failure is another one, and for the layer outside.
         """
         request, failure = self._slot.request, self._failure
-        assert request is not None  # noqa: S101 (or nothing would have failed)
-        assert failure is not None  # noqa: S101 (the caller has looked)
+        assert request is not None  # or nothing would have failed
+        assert failure is not None  # the caller has looked
         if not isinstance(failure, SessionInterrupted):
             raise failure
         django_response = HttpResponseBadRequest()

@@ -117,7 +117,7 @@ class Dispatcher:
                 second_best = second_best or (api, child, False)
             nearest = nearest or (api, child, False)
         choice = second_best or nearest
-        assert choice is not None  # noqa: S101 (the last API has no prefix)
+        assert choice is not None  # the last API has no prefix
         return choice
 
 

@@ -42,19 +42,19 @@ class ConfigurationError(DjangoFastAPIError, ImproperlyConfigured):
     """A setting or a registration is wrong; the message names it and the cure."""
 
 
-class DefaultAPIAlreadyRegistered(ConfigurationError):  # noqa: N818 (the public name existing projects catch)
+class DefaultAPIAlreadyRegistered(ConfigurationError):
     """`set_default_api` was called when there was a default API already."""
 
 
-class APIAlreadyRegistered(ConfigurationError):  # noqa: N818 (named like its sibling)
+class APIAlreadyRegistered(ConfigurationError):
     """`register_api` was given a name or a prefix that is taken."""
 
 
-class LifespanFailed(DjangoFastAPIError):  # noqa: N818 (the ASGI specification's word: `lifespan.startup.failed`)
+class LifespanFailed(DjangoFastAPIError):
     """An application answered `lifespan.startup.failed` or `lifespan.shutdown.failed`."""
 
 
-class RequestThreadGone(DjangoFastAPIError, RuntimeError):  # noqa: N818 (it says what is wrong)
+class RequestThreadGone(DjangoFastAPIError, RuntimeError):
     """A task that a request started asks for the request's thread after the request has ended."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class RequestThreadGone(DjangoFastAPIError, RuntimeError):  # noqa: N818 (it say
         )
 
 
-class BodyNotRead(DjangoFastAPIError, SynchronousOnlyOperation):  # noqa: N818 (it says what is wrong)
+class BodyNotRead(DjangoFastAPIError, SynchronousOnlyOperation):
     """Code on the event loop asks Django's request for a body that nobody has read yet."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class BodyNotRead(DjangoFastAPIError, SynchronousOnlyOperation):  # noqa: N818 (
         )
 
 
-class ThreadWaitTimeout(DjangoFastAPIError, HTTPException):  # noqa: N818 (it says what is wrong)
+class ThreadWaitTimeout(DjangoFastAPIError, HTTPException):
     """No request thread became free within `FASTAPI_THREAD_WAIT` seconds.
 
     It is a 503 with `Retry-After` (RFC 9110, section 10.2.3) for FastAPI's and Starlette's exception handlers.
@@ -92,7 +92,7 @@ class ThreadWaitTimeout(DjangoFastAPIError, HTTPException):  # noqa: N818 (it sa
         )
 
 
-class Throttled(DjangoFastAPIError, HTTPException):  # noqa: N818 (it says what is wrong)
+class Throttled(DjangoFastAPIError, HTTPException):
     """A client has made more requests than it may.
 
     It is a 429 with `Retry-After` (RFC 6585, section 4) for FastAPI's and Starlette's exception handlers.
@@ -110,7 +110,7 @@ class Throttled(DjangoFastAPIError, HTTPException):  # noqa: N818 (it says what 
         )
 
 
-class ThrottleUnavailable(DjangoFastAPIError, HTTPException):  # noqa: N818 (it says what is wrong)
+class ThrottleUnavailable(DjangoFastAPIError, HTTPException):
     """The cache that counts the requests of a client does not answer. It is a 503 with `Retry-After`."""
 
     def __init__(self) -> None:
@@ -122,14 +122,14 @@ class ThrottleUnavailable(DjangoFastAPIError, HTTPException):  # noqa: N818 (it 
         )
 
 
-class SessionsUnavailable(DjangoFastAPIError):  # noqa: N818 (it says what is wrong)
+class SessionsUnavailable(DjangoFastAPIError):
     """The cache that keeps the sessions does not answer, so that nobody knows who the visitor is."""
 
     def __init__(self) -> None:
         super().__init__("The cache of SESSION_CACHE_ALIAS does not answer.")
 
 
-class UnfitValue(DjangoFastAPIError, ValueError):  # noqa: N818 (named after the value)
+class UnfitValue(DjangoFastAPIError, ValueError):
     """No row can have this value; the message says what is right, in words for the client, and begins with a verb."""
 
 
@@ -156,7 +156,7 @@ class Fault:
         return str(self.message % self.params if self.params else self.message)
 
 
-class WriteRefused(DjangoFastAPIError):  # noqa: N818 (it says what happened)
+class WriteRefused(DjangoFastAPIError):
     """What a client wants to write cannot be written, and nothing was.
 
     Args:
@@ -176,23 +176,23 @@ class Conflict(WriteRefused):
     """Values are right, and something that is in the database already stands against them."""
 
 
-class PreconditionFailed(DjangoFastAPIError):  # noqa: N818 (RFC 9110's words)
+class PreconditionFailed(DjangoFastAPIError):
     """The object has changed since the client read it, so that what it wants may rest on a mistake."""
 
 
-class PreconditionRequired(DjangoFastAPIError):  # noqa: N818 (RFC 6585's words)
+class PreconditionRequired(DjangoFastAPIError):
     """The object may only be changed by a client that says which version of it it has read."""
 
 
-class AwaitForgotten(DjangoFastAPIError, SynchronousOnlyOperation):  # noqa: N818 (it says what is wrong)
+class AwaitForgotten(DjangoFastAPIError, SynchronousOnlyOperation):
     """What a shortcut returned on the event loop was used without `await`."""
 
 
-class IncompleteResponse(DjangoFastAPIError):  # noqa: N818 (named after the condition, as in http.client.IncompleteRead)
+class IncompleteResponse(DjangoFastAPIError):
     """An ASGI application ended before it had sent a whole response."""
 
 
-class BadRequest(DjangoFastAPIError):  # noqa: N818 (Django's and werkzeug's name for it)
+class BadRequest(DjangoFastAPIError):
     """A request that no application can be given.
 
     Args:

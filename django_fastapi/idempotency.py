@@ -93,7 +93,7 @@ class _Claim:
         caches[self.cache].delete(self.key)
 
 
-class _Repeated(Exception):  # noqa: N818 (never seen outside)
+class _Repeated(Exception):
     """The request has been answered before."""
 
     def __init__(self, response: Response) -> None:

@@ -231,7 +231,7 @@ class Lease(Executor):
     def move_out(self) -> tuple[Worker, Job]:
         """Give up a worker that was left to others. The pool's lock is held."""
         worker, self._worker = self._worker, None
-        assert worker is not None  # noqa: S101 (who has none leaves none to others)
+        assert worker is not None  # who has none leaves none to others
         self._is_ready = self._is_tidy = False
         return worker, self._tidy_up
 
@@ -265,7 +265,7 @@ class Lease(Executor):
     def _part(self) -> None:
         """Give the worker back from here, without waking it: there is nothing to do on it."""
         worker, self._worker = self._worker, None
-        assert worker is not None  # noqa: S101 (only who has one is tidy)
+        assert worker is not None  # only who has one is tidy
         self._is_tidy = False
         self._has_finished = True
         self.pool.reclaim(self)
@@ -340,7 +340,7 @@ class Lease(Executor):
 
     def _make_ready(self) -> None:
         worker = self._worker
-        assert worker is not None  # noqa: S101 (the worker runs this)
+        assert worker is not None  # the worker runs this
         if worker.epoch != self.pool.epoch:
             worker.epoch = self.pool.epoch
             connections.test()
@@ -378,7 +378,7 @@ class Lease(Executor):
             if is_kept:
                 return False, None
             worker, self._worker = self._worker, None
-            assert worker is not None  # noqa: S101 (the worker runs this)
+            assert worker is not None  # the worker runs this
             self._is_busy = has_tasks
             job = self.pool.take_back(worker)
             if has_tasks:

@@ -59,7 +59,7 @@ class Lifespan:
         await self.app(scope, self._to_app.get, self._from_app.put)
 
     async def _tell(self, phase: str) -> None:
-        assert self._task is not None  # noqa: S101 (set by startup, the only way here)
+        assert self._task is not None  # set by startup, the only way here
         self._to_app.put_nowait({"type": f"lifespan.{phase}"})
         answer = asyncio.create_task(self._from_app.get())
         await asyncio.wait({answer, self._task}, return_when=asyncio.FIRST_COMPLETED)

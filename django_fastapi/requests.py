@@ -148,7 +148,7 @@ class FastAPIRequest(ASGIRequest):
 
     @property
     def _starlette_request(self) -> Request:
-        assert isinstance(self._connection, Request)  # noqa: S101 (a WebSocket has no body to take)
+        assert isinstance(self._connection, Request)  # a WebSocket has no body to take
         return self._connection
 
     def _load_post_and_files(self) -> None:

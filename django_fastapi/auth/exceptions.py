@@ -18,14 +18,14 @@ from starlette.exceptions import HTTPException
 from django_fastapi.exceptions import DjangoFastAPIError
 
 
-class BadCredential(DjangoFastAPIError):  # noqa: N818 (named after what is bad)
+class BadCredential(DjangoFastAPIError):
     """A scheme's own credential came with the request, and it does not hold.
 
     Clients are never told why: the message is for the log. It must not repeat the credential.
     """
 
 
-class NotAuthenticated(DjangoFastAPIError, HTTPException):  # noqa: N818 (it says what is wrong)
+class NotAuthenticated(DjangoFastAPIError, HTTPException):
     """The request shows no valid credential; a 401 with the same words whatever is wrong with it.
 
     Args:
@@ -40,7 +40,7 @@ class NotAuthenticated(DjangoFastAPIError, HTTPException):  # noqa: N818 (it say
         HTTPException.__init__(self, HTTPStatus.UNAUTHORIZED, detail="Not authenticated", headers=headers)
 
 
-class NotPermitted(DjangoFastAPIError, HTTPException):  # noqa: N818 (it says what is wrong)
+class NotPermitted(DjangoFastAPIError, HTTPException):
     """The user is known, and may not do this; a 403.
 
     Args:

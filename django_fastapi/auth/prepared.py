@@ -85,7 +85,7 @@ def _compile(model: type[models.Model], lookups: tuple[str, ...], using: str) ->
     query = manager.using(using).order_by().filter(**samples).query
     compiler = query.get_compiler(using)
     sql, parameters = compiler.as_sql()
-    assert len(parameters) == len(lookups)  # noqa: S101 (one placeholder for each: there are no others)
+    assert len(parameters) == len(lookups)  # one placeholder for each: there are no others
     columns = [column for column, *_ in compiler.select]
     names = tuple(column.target.attname for column in columns)
     return _Statement(sql, names, compiler.get_converters(columns))

@@ -139,7 +139,7 @@ class _Watch:
         self._seconds = seconds
         self._ask = ask
         current = asyncio.current_task()
-        assert current is not None  # noqa: S101 (dependencies and endpoint run in a task)
+        assert current is not None  # dependencies and endpoint run in a task
         self.endpoint: asyncio.Task[Any] = current
         self.has_closed: bool = False
 

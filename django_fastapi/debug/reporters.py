@@ -122,13 +122,13 @@ class TechnicalReporter(ExceptionReporter):
     @cached_property
     def _handled(self) -> frozenset[int]:
         """The ids of exceptions that libraries have handled by themselves."""
-        assert self.exc_value is not None  # noqa: S101 (it is made for an exception)
+        assert self.exc_value is not None  # it is made for an exception
         causes = ((error, cause_of(error)) for error in chain_of(self.exc_value))
         return frozenset(id(cause) for error, cause in causes if cause is not None and is_noise(error, cause))
 
     def _groups(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         """Yield the exceptions that are in groups, of which Django's page does not know."""
-        assert self.exc_value is not None  # noqa: S101 (it is made for an exception)
+        assert self.exc_value is not None  # it is made for an exception
         for error in chain_of(self.exc_value):
             for member in members_of(error):
                 frames = list(self.get_exception_traceback_frames(member, member.__traceback__))

@@ -114,7 +114,7 @@ class Exchange:
 
     async def _send_body(self, body: bytes, *, is_last: bool) -> None:
         if not self._answered.done():
-            assert self._start is not None  # noqa: S101 (the ASGI specification)
+            assert self._start is not None  # the ASGI specification
             self._begin(self._start, body if is_last else None)
         if self._stream is not None:
             if body:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Self
 
 
-class Unwanted(OSError):  # noqa: N818 (it is no error: Starlette takes an `OSError` of `send` for a client that left)
+class Unwanted(OSError):
     """Nobody wants the rest of a body."""
 
 

@@ -18,7 +18,7 @@ class SchemaError(ConfigurationError):
     """A schema does not fit its model; the message names the field and the cure."""
 
 
-class UnplannedAccess(DjangoFastAPIError, RuntimeError):  # noqa: N818 (it says what happened)
+class UnplannedAccess(DjangoFastAPIError, RuntimeError):
     """Code on the event loop reads something of an instance that was not loaded; the message names it and the cure."""
 
 

@@ -31,7 +31,7 @@ class Transport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a request."""
-        assert isinstance(request.stream, httpx.SyncByteStream)  # noqa: S101 (httpx.Client sees to it)
+        assert isinstance(request.stream, httpx.SyncByteStream)  # httpx.Client sees to it
         chunks = list(request.stream)
 
         async def answer() -> httpx.Response:
@@ -67,7 +67,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a request."""
-        assert isinstance(request.stream, httpx.AsyncByteStream)  # noqa: S101 (httpx.AsyncClient sees to it)
+        assert isinstance(request.stream, httpx.AsyncByteStream)  # httpx.AsyncClient sees to it
         chunks = [chunk async for chunk in request.stream]
 
         async def answer() -> httpx.Response:

@@ -27,7 +27,7 @@ from .conftest import BROWSER, CLIENT, TERMINAL, Show
 WORDS = "the cause of it all"
 
 
-class Broken(Exception):  # noqa: N818 (a name to look for on the page)
+class Broken(Exception):
     pass
 
 
@@ -275,7 +275,7 @@ class BrokenReporter:
 
 @pytest.mark.parametrize("accept", [BROWSER, CLIENT, TERMINAL])
 def test_an_odd_exception_is_told_of_as_well_as_it_can_be(api: FastAPI, show: Show, accept: str) -> None:
-    class Mute(Exception):  # noqa: N818 (a name to look for on the page)
+    class Mute(Exception):
         def __str__(self) -> str:
             raise RuntimeError("no text")
 

@@ -416,7 +416,7 @@ def test_chains_and_groups_are_told(api: FastAPI, show: Show) -> None:
     assert exception["notes"] == ["a note on it"]
 
 
-class Scripted(Exception):  # noqa: N818 (it has script in it)
+class Scripted(Exception):
     pass
 
 

@@ -88,7 +88,7 @@ class RelationSlot:
     @property
     def plan(self) -> "WritePlan":
         """What the schema of the objects writes."""
-        assert self.schema is not None  # noqa: S101 (asked for nested objects only)
+        assert self.schema is not None  # asked for nested objects only
         return plan_write(self.schema, self.relation.model)
 
 
@@ -197,7 +197,7 @@ def _slots(schema: type[Definition], model: type[Model]) -> Iterator[Slot | Rela
             _refuse_password(schema, model, field)
             yield Slot(name, _key(name, info), field, _is_absent(info), field in key_fields(model), _limits(info))
         else:
-            assert relation is not None  # noqa: S101 (what is no field of the model's own is one)
+            assert relation is not None  # what is no field of the model's own is one
             yield RelationSlot(name, _key(name, info), relation, _is_absent(info))
 
 

@@ -131,7 +131,7 @@ class References:
 def _by_field(numbered: list[tuple[int, _Named]]) -> Iterator[tuple[Any, list[tuple[int, _Named]]]]:
     parts: dict[Any, list[tuple[int, _Named]]] = defaultdict(list)
     for number, named in numbered:
-        assert isinstance(named.slot, Slot)  # noqa: S101 (lists are asked for elsewhere)
+        assert isinstance(named.slot, Slot)  # lists are asked for elsewhere
         parts[named.slot.field].append((number, named))
     yield from parts.items()
 

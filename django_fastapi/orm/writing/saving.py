@@ -41,7 +41,7 @@ class Item:
     loc: Location = BODY
 
 
-class _Refused(Exception):  # noqa: N818 (never seen outside)
+class _Refused(Exception):
     """An error of the database, on its way out of the transaction, and the object that was being saved."""
 
     def __init__(self, node: Node, error: Exception) -> None:
