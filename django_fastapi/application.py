@@ -30,7 +30,7 @@ from .lifespan import Lifespan, SiteLifespan
 from .orm.serving import OrmWriter
 from .registry import APIRegistry, get_registry
 from .seam import install, verify
-from .telemetry import Telemetry
+from .telemetry import Telemetry, spare_lookups
 from .threads import get_threads
 from .types import ASGIApp, Receive, Scope, Send, WSGIApplication
 
@@ -44,6 +44,7 @@ class SiteApplication:
 
     def __init__(self, registry: APIRegistry) -> None:
         install(OrmWriter())
+        spare_lookups()
         get_django = functools.cache(make_django_handler)
         if settings.DJANGO_FALLBACK.get():
             get_django()

@@ -1,7 +1,9 @@
 """Whether somebody wants to hear of requests is found out once a second."""
 
+from collections.abc import Callable
 from typing import Any
 
+import fastapi.routing
 import pytest
 from fastapi import FastAPI
 from opentelemetry.sdk.trace import TracerProvider
@@ -9,7 +11,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from django_fastapi import telemetry
-from django_fastapi.telemetry import SECONDS, Telemetry
+from django_fastapi.telemetry import SECONDS, Telemetry, spare_lookups
 
 from .conftest import fetch
 
@@ -60,6 +62,7 @@ def test_nobody_is_asked_again_within_a_second(api: FastAPI, clock: Clock, monke
 
 
 def test_a_provider_that_is_set_later_is_told_after_a_second(api: FastAPI, clock: Clock) -> None:
+    spare_lookups()
     app, spans, provider = Telemetry(api), InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
     fetch(app, "/")
@@ -69,7 +72,51 @@ def test_a_provider_that_is_set_later_is_told_after_a_second(api: FastAPI, clock
     assert not spans.get_finished_spans()
     clock.now += SECONDS
     fetch(app, "/")
-    assert "GET /" in [span.name for span in spans.get_finished_spans()]
+    assert {"GET /", "fastapi.endpoint"} <= {span.name for span in spans.get_finished_spans()}
+
+
+@pytest.fixture
+def lookups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Which of the two names in `fastapi.routing` were asked whether a trace is written."""
+    names = vars(fastapi.routing)
+    lookups: list[str] = []
+
+    def count(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(**options: Any) -> Any:
+            lookups.append(name)
+            return original(**options)
+
+        return counted
+
+    for attribute, name in (("_operation", "_operation"), ("_get_data", "get_telemetry_data")):
+        original = getattr(telemetry, attribute)
+        monkeypatch.setitem(names, name, count(name, original))
+        monkeypatch.setattr(telemetry, attribute, names[name])
+    return lookups
+
+
+def test_two_names_of_fastapis_routing_are_asked_for_a_trace(api: FastAPI, lookups: list[str]) -> None:
+    assert fetch(api, "/").json() == "here"
+    assert lookups == ["get_telemetry_data", "_operation", "_operation"]
+
+
+def test_nobody_is_asked_for_a_trace_that_is_not_written(api: FastAPI, lookups: list[str]) -> None:
+    spare_lookups()
+    assert fetch(Telemetry(api), "/").json() == "here"
+    assert lookups == []
+    assert fetch(api, "/").json() == "here"  # an application that is not ours
+    assert len(lookups) == 3
+
+
+def test_an_application_outside_that_writes_a_trace_is_heard(api: FastAPI, lookups: list[str]) -> None:
+    spare_lookups()
+    around = Telemetry(api)
+
+    async def outside(scope: Any, receive: Any, send: Any) -> None:
+        await around({**scope, "fastapi.telemetry": object()}, receive, send)
+
+    assert fetch(outside, "/").json() == "here"
+    assert len(lookups) == 3
 
 
 def test_a_fastapi_without_it_is_left_alone(api: FastAPI) -> None:
