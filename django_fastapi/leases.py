@@ -311,6 +311,10 @@ class Lease(Executor):
                 self.pool.suspect()
 
     def _next(self) -> Task | _Next:
+        with self.pool.lock:
+            if self._tasks and not self.pool.is_contested:
+                self._is_tidy = False
+                return self._tasks.popleft()
         has_open_work = self._is_ready and connections.has_open_work()
         is_tidy = not has_open_work and connections.is_tidy()
         with self.pool.lock:
