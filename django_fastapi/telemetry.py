@@ -56,7 +56,7 @@ class Telemetry:
 
 def spare_lookups() -> None:
     """Have FastAPI's routes look for no trace where none is written; calling it again changes nothing."""
-    vars(fastapi.routing).update(_operation=_begin_operation, get_telemetry_data=_get_data_if_heard)
+    fastapi.routing.__dict__.update(_operation=_begin_operation, get_telemetry_data=_get_data_if_heard)
 
 
 def _begin_operation(**options: Any) -> AbstractContextManager[None]:

@@ -147,7 +147,11 @@ def _issuers() -> Iterator[_Issuer]:
 
 def _options(*names: str) -> Mapping[str, Any]:
     """Return the first of these settings that says anything."""
-    return next(filter(None, (getattr(settings, name, None) for name in names)), {})
+    for name in names:
+        if chosen := getattr(settings, name, None):
+            options: Mapping[str, Any] = chosen
+            return options
+    return {}
 
 
 def _read(token: str, kind: str) -> tuple[_Issuer, dict[str, Any]]:
