@@ -369,6 +369,31 @@ def test_a_token_that_is_remembered_has_leeway_too(
         verify(token, ACCESS)
 
 
+@pytest.mark.parametrize("name", ["ISSUER", "AUDIENCE"])
+def test_a_token_that_is_remembered_ends_with_the_settings_it_was_made_for(
+    me: Client, ada: "User", settings: Settings, name: str
+) -> None:
+    token = access_token(ada)
+    assert me.get("/who", headers=bearer(token)).status_code == 200
+    settings.FASTAPI_AUTH = {
+        "SCHEMES": ["django_fastapi.auth.JWTAuth"],
+        "JWT": {"KEYS": {"now": KEY}, name: "another"},
+    }
+    assert me.get("/who", headers=bearer(token)).status_code == 401
+
+
+@pytest.mark.parametrize("change", ["password", "is_active"])
+def test_a_token_that_is_remembered_ends_with_its_user_as_they_were(me: Client, ada: "User", change: str) -> None:
+    token = access_token(ada)
+    assert me.get("/who", headers=bearer(token)).status_code == 200
+    if change == "password":
+        ada.set_password(OTHER)
+    else:
+        ada.is_active = False
+    ada.save()
+    assert me.get("/who", headers=bearer(token)).status_code == 401
+
+
 @pytest.mark.usefixtures("jwt_only")
 def test_a_token_that_is_remembered_is_of_its_type_only(ada: "User") -> None:
     token = access_token(ada)
