@@ -18,7 +18,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextvars import ContextVar
-from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import anyio
 import anyio.to_thread
@@ -31,7 +31,6 @@ import starlette.concurrency
 from anyio import CapacityLimiter
 from django.db.models import Manager, Model
 from fastapi.background import BackgroundTasks
-from fastapi.dependencies import models
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import SolvedDependency
 from starlette.background import BackgroundTasks as StarletteBackgroundTasks
@@ -44,6 +43,7 @@ from .concurrency import current_lease, enter, is_ours, new_lease, run
 from .contents import PlainFields, holds_orm, is_small_and_plain
 from .contexts import forget_waiting_thread
 from .exceptions import ConfigurationError
+from .solving import plan_of
 from .types import Message, Scope
 from .workers import THREAD_NAME
 
@@ -53,11 +53,6 @@ _VERIFIED_CALLS: Final = 3
 _next: Final[Callable[..., Any]] = starlette.concurrency.__dict__["_next"]
 _serialize: Final = fastapi.routing.serialize_response
 _solve: Final[Callable[..., Awaitable[SolvedDependency]]] = fastapi.dependencies.utils.solve_dependencies
-_cache_key: Final[Callable[..., Any]] = models.__dict__["_get_cache_key"]
-_is_coroutine: Final[Callable[[Any], bool]] = models.__dict__["_is_coroutine_callable"]
-_is_generator: Final[Callable[[Any], bool]] = models.__dict__["_is_gen_callable"]
-_is_async_generator: Final[Callable[[Any], bool]] = models.__dict__["_is_async_gen_callable"]
-_MAX_PLANS: Final = 4096
 _plain_fields: Final = PlainFields()
 _api_scope: ContextVar[Scope | None] = ContextVar("django_fastapi.api_scope", default=None)
 
@@ -238,102 +233,6 @@ class _NoResponse(Response):
         self.raw_headers = []
 
 
-class _Step(NamedTuple):
-    """The call of a dependency.
-
-    Args:
-        plan: How its own dependencies are solved.
-        call: What is called.
-        name: The parameter that its result is for, if any.
-        key: By what FastAPI remembers the result in a request.
-        uses_cache: Whether a result is taken that is there already.
-        is_coroutine: Whether to await it, and not to run it on the request's thread.
-    """
-
-    plan: "_Plan"
-    call: Callable[..., Any]
-    name: str | None
-    key: Any
-    uses_cache: bool
-    is_coroutine: bool
-
-
-class _Plan(NamedTuple):
-    """How a function is solved that takes nothing of the request but itself, and what its dependencies return.
-
-    Args:
-        dependant: The function as FastAPI has analysed it; with it kept, no other one can have its identity.
-        steps: The calls of its dependencies, in their order.
-    """
-
-    dependant: Dependant
-    steps: tuple[_Step, ...]
-
-    def begin(self, request: Request | WebSocket) -> dict[str, Any]:
-        """Return the arguments that are the request."""
-        of = self.dependant
-        own_name = of.request_param_name if isinstance(request, Request) else of.websocket_param_name
-        return {name: request for name in (of.http_connection_param_name, own_name) if name}
-
-    async def solve(self, request: Request | WebSocket, cache: dict[Any, Any]) -> dict[str, Any]:
-        """Return the arguments, and keep in `cache` what the calls return."""
-        values = self.begin(request)
-        for step in self.steps:
-            inner = await step.plan.solve(request, cache) if step.plan.steps else step.plan.begin(request)
-            if step.uses_cache and step.key in cache:
-                result = cache[step.key]
-            elif step.is_coroutine:
-                result = await step.call(**inner)
-            else:
-                result = await starlette.concurrency.run_in_threadpool(step.call, **inner)
-            if step.name is not None:
-                values[step.name] = result
-            cache.setdefault(step.key, result)
-        return values
-
-
-_plans: dict[int, tuple[Dependant, list[Dependant], _Plan | None]] = {}
-
-
-def _plan_of(dependant: Dependant) -> _Plan | None:
-    """Return how a function is solved; None if FastAPI has to, for a parameter, a generator or whatever else."""
-    known = _plans.get(id(dependant))
-    # Some packages add a dependency to routes that are there already.
-    if known is None or known[0] is not dependant or known[1] != dependant.dependencies:
-        if len(_plans) >= _MAX_PLANS:
-            _plans.clear()
-        known = _plans[id(dependant)] = (dependant, list(dependant.dependencies), _make_plan(dependant))
-    return known[2]
-
-
-def _make_plan(dependant: Dependant) -> _Plan | None:
-    if _takes_more_than_request(dependant):
-        return None
-    steps: list[_Step] = []
-    for one in dependant.dependencies:
-        plan = _make_plan(one)
-        if plan is None or one.concurrency or _is_generator(one.call) or _is_async_generator(one.call):
-            return None
-        call = cast("Callable[..., Any]", one.call)
-        steps.append(
-            _Step(plan, call, one.name, _cache_key(dependant=one), one.use_cache, is_coroutine=_is_coroutine(call))
-        )
-    return _Plan(dependant, tuple(steps))
-
-
-def _takes_more_than_request(dependant: Dependant) -> bool:
-    return bool(
-        dependant.path_params
-        or dependant.query_params
-        or dependant.header_params
-        or dependant.cookie_params
-        or dependant.body_params
-        or dependant.background_tasks_param_name
-        or dependant.response_param_name
-        or dependant.security_scopes_param_name
-    )
-
-
 async def _solve_dependencies(  # noqa: PLR0913 (FastAPI's signature)
     *,
     request: Request | WebSocket,
@@ -349,7 +248,7 @@ async def _solve_dependencies(  # noqa: PLR0913 (FastAPI's signature)
     FastAPI parses query, headers and cookies for each function that it calls, also for one without any parameter.
     """
     overrides = getattr(dependency_overrides_provider, "dependency_overrides", None)
-    plan = _plan_of(dependant) if is_ours() and not overrides else None
+    plan = plan_of(dependant) if is_ours() and not overrides else None
     if plan is None:
         return await _solve(
             request=request,

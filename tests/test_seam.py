@@ -40,10 +40,11 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from django_fastapi import seam
+from django_fastapi import seam, solving
 from django_fastapi.concurrency import current_lease, enter
 from django_fastapi.exceptions import ConfigurationError
 from django_fastapi.registry import APIRegistry
+from django_fastapi.solving import plan_of
 from django_fastapi.threads import Threads
 from django_fastapi.types import ASGIApp
 
@@ -949,7 +950,7 @@ def comparable(solved: SolvedDependency) -> dict[str, object]:
 def test_only_functions_of_a_request_and_of_each_other_are_solved_here() -> None:
     left_to_fastapi = {with_response, with_tasks, with_query, with_generator, with_limit}
     for function in FUNCTIONS:
-        plan = seam._plan_of(get_dependant(path="/", call=function))  # noqa: SLF001 (that it is used at all)
+        plan = plan_of(get_dependant(path="/", call=function))
         assert (plan is None) is (function in left_to_fastapi), function
 
 
@@ -966,10 +967,10 @@ async def test_a_dependency_that_is_added_later_is_called_too() -> None:
 
 
 def test_plans_are_forgotten_before_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seam, "_MAX_PLANS", 2)
-    monkeypatch.setattr(seam, "_plans", plans := {})
+    monkeypatch.setattr(solving, "_MAX_PLANS", 2)
+    monkeypatch.setattr(solving, "_plans", plans := {})
     for _ in range(5):
-        assert seam._plan_of(get_dependant(path="/", call=with_nothing)) is not None  # noqa: SLF001
+        assert plan_of(get_dependant(path="/", call=with_nothing)) is not None
         assert len(plans) <= 2
 
 
