@@ -2,18 +2,19 @@
 
 FastAPI asks OpenTelemetry for three providers at each request, and OpenTelemetry the environment for each of them. It
 does nothing of this where the scope says that somebody outside has seen to it. It goes on to look four times whether
-there is a trace to write in, which `spare_lookups` spares it.
+there is a trace to write in, which `spare_lookups` spares it in a process that never writes one.
 
-These names of FastAPI's are used here and nowhere else: `_native_telemetry` of an application, and in `fastapi.routing`
-`_operation` and `get_telemetry_data`. `tests/test_telemetry.py` fails when one of them changes.
+These names of FastAPI's are used here and nowhere else: `_native_telemetry` of an application, its class
+`NativeTelemetry`, and in `fastapi.routing` `_operation` and `get_telemetry_data`. `tests/test_telemetry.py` fails when
+one of them changes.
 """
 
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
-from contextvars import ContextVar
 from typing import Any, Final
 
+import fastapi.applications
 import fastapi.routing
 from fastapi import FastAPI
 
@@ -24,11 +25,10 @@ SECONDS: Final = 1.0
 
 _SEEN_TO: Final = "fastapi.telemetry"
 _NOTHING: Final = nullcontext()
-_operation: Final[Callable[..., AbstractContextManager[None]]] = fastapi.routing.__dict__["_operation"]
-_get_data: Final[Callable[[], Any]] = fastapi.routing.__dict__["get_telemetry_data"]
 
-_is_quiet: ContextVar[bool] = ContextVar("django_fastapi.is_quiet", default=False)
-"""Whether nobody wants to hear of the current request."""
+_own: Final = {name: vars(fastapi.routing)[name] for name in ("_operation", "get_telemetry_data")}
+_native: Final[Any] = vars(fastapi.applications)["NativeTelemetry"]
+_serve: Final[Callable[..., Awaitable[None]]] = _native.__call__
 
 
 class Telemetry:
@@ -50,18 +50,51 @@ class Telemetry:
         if now >= self._fresh_until and self._native is not None:
             self._is_wanted = self._native.enabled()
             self._fresh_until = now + SECONDS
-        _is_quiet.set(not self._is_wanted and scope.setdefault(_SEEN_TO, None) is None)
+        if not self._is_wanted:
+            scope.setdefault(_SEEN_TO, None)
         return self.app(scope, receive, send)
 
 
+class Lookups:
+    """How FastAPI's routes look for a trace to write in: not at all, until this process has one.
+
+    Every trace begins in `NativeTelemetry.__call__`, by which an application serves a request that somebody wants to
+    hear of.
+    """
+
+    def __init__(self) -> None:
+        self._are_needed = False
+
+    def spare(self) -> None:
+        """Look for nothing before the first trace; calling it again changes nothing."""
+        if self._are_needed:
+            return
+
+        def serve_first(native: Any, **request: Any) -> Awaitable[None]:
+            self._are_needed = True
+            self.restore()
+            return _serve(native, **request)
+
+        vars(fastapi.routing).update(_operation=_enter_nothing, get_telemetry_data=_get_nothing)
+        _native.__call__ = serve_first
+
+    def restore(self) -> None:
+        """Put everything back as FastAPI has it."""
+        vars(fastapi.routing).update(_own)
+        _native.__call__ = _serve
+
+
+def _enter_nothing(**_: Any) -> AbstractContextManager[None]:
+    return _NOTHING
+
+
+def _get_nothing() -> None:
+    return None
+
+
+_lookups: Final = Lookups()
+
+
 def spare_lookups() -> None:
-    """Have FastAPI's routes look for no trace where none is written; calling it again changes nothing."""
-    fastapi.routing.__dict__.update(_operation=_begin_operation, get_telemetry_data=_get_data_if_heard)
-
-
-def _begin_operation(**options: Any) -> AbstractContextManager[None]:
-    return _NOTHING if _is_quiet.get() else _operation(**options)
-
-
-def _get_data_if_heard() -> Any:
-    return None if _is_quiet.get() else _get_data()
+    """Have FastAPI's routes look for no trace before this process has one; calling it again changes nothing."""
+    _lookups.spare()

@@ -1,17 +1,17 @@
 """Whether somebody wants to hear of requests is found out once a second."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import fastapi.routing
 import pytest
 from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from django_fastapi import telemetry
-from django_fastapi.telemetry import SECONDS, Telemetry, spare_lookups
+from django_fastapi.telemetry import SECONDS, Lookups, Telemetry, spare_lookups
 
 from .conftest import fetch
 
@@ -76,47 +76,87 @@ def test_a_provider_that_is_set_later_is_told_after_a_second(api: FastAPI, clock
 
 
 @pytest.fixture
-def lookups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Which of the two names in `fastapi.routing` were asked whether a trace is written."""
-    names = vars(fastapi.routing)
-    lookups: list[str] = []
+def looked_for() -> Iterator[list[str]]:
+    """By which two names of `fastapi.routing` a trace was looked for."""
+    looked_for: list[str] = []
 
     def count(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         def counted(**options: Any) -> Any:
-            lookups.append(name)
+            looked_for.append(name)
             return original(**options)
 
         return counted
 
-    for attribute, name in (("_operation", "_operation"), ("_get_data", "get_telemetry_data")):
-        original = getattr(telemetry, attribute)
-        monkeypatch.setitem(names, name, count(name, original))
-        monkeypatch.setattr(telemetry, attribute, names[name])
-    return lookups
+    own = vars(telemetry)["_own"]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_operation", "get_telemetry_data"):
+            patch.setitem(own, name, count(name, own[name]))
+        Lookups().restore()
+        yield looked_for
+    Lookups().restore()
 
 
-def test_two_names_of_fastapis_routing_are_asked_for_a_trace(api: FastAPI, lookups: list[str]) -> None:
+@pytest.fixture
+def lookups() -> Iterator[Lookups]:
+    """Give the lookups of a process that has had no trace."""
+    yield Lookups()
+    Lookups().restore()
+
+
+def make_traced_api(spans: InMemorySpanExporter) -> FastAPI:
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    api = FastAPI(telemetry={"tracer_provider": provider})
+    api.get("/")(lambda: "traced")
+    return api
+
+
+def names_of(spans: InMemorySpanExporter) -> set[str]:
+    return {span.name for span in spans.get_finished_spans()}
+
+
+def test_two_names_of_fastapis_routing_are_asked_for_a_trace(api: FastAPI, looked_for: list[str]) -> None:
     assert fetch(api, "/").json() == "here"
-    assert lookups == ["get_telemetry_data", "_operation", "_operation"]
+    assert looked_for == ["get_telemetry_data", "_operation", "_operation"]
 
 
-def test_nobody_is_asked_for_a_trace_that_is_not_written(api: FastAPI, lookups: list[str]) -> None:
-    spare_lookups()
+def test_nobody_looks_for_a_trace_before_there_is_one(api: FastAPI, looked_for: list[str], lookups: Lookups) -> None:
+    lookups.spare()
     assert fetch(Telemetry(api), "/").json() == "here"
-    assert lookups == []
-    assert fetch(api, "/").json() == "here"  # an application that is not ours
-    assert len(lookups) == 3
+    assert fetch(api, "/").json() == "here"
+    assert looked_for == []
 
 
-def test_an_application_outside_that_writes_a_trace_is_heard(api: FastAPI, lookups: list[str]) -> None:
-    spare_lookups()
-    around = Telemetry(api)
+def test_the_first_trace_of_a_process_is_whole(api: FastAPI, looked_for: list[str], lookups: Lookups) -> None:
+    lookups.spare()
+    spans = InMemorySpanExporter()
+    fetch(api, "/")
+    assert fetch(make_traced_api(spans), "/").json() == "traced"  # an application that is not ours
+    assert {"GET /", "fastapi.dependencies", "fastapi.endpoint", "fastapi.serialization"} <= names_of(spans)
+    assert "get_telemetry_data" in looked_for
 
-    async def outside(scope: Any, receive: Any, send: Any) -> None:
-        await around({**scope, "fastapi.telemetry": object()}, receive, send)
 
-    assert fetch(outside, "/").json() == "here"
-    assert len(lookups) == 3
+def test_after_the_first_trace_nothing_is_spared_again(api: FastAPI, looked_for: list[str], lookups: Lookups) -> None:
+    lookups.spare()
+    fetch(make_traced_api(InMemorySpanExporter()), "/")
+    lookups.spare()
+    looked_for.clear()
+    fetch(Telemetry(api), "/")
+    assert len(looked_for) == 3
+
+
+def test_a_traced_application_inside_of_a_request_without_a_trace_is_heard(lookups: Lookups) -> None:
+    lookups.spare()
+    spans, outer = InMemorySpanExporter(), FastAPI()
+    traced = make_traced_api(spans)
+
+    @outer.get("/")
+    async def ask() -> Any:
+        async with AsyncClient(transport=ASGITransport(traced), base_url="http://inner") as client:
+            return (await client.get("/")).json()
+
+    assert fetch(Telemetry(outer), "/").json() == "traced"
+    assert {"GET /", "fastapi.endpoint"} <= names_of(spans)
 
 
 def test_a_fastapi_without_it_is_left_alone(api: FastAPI) -> None:
