@@ -47,7 +47,7 @@ class Hardening:
 
     def __init__(self, middleware: Sequence[MiddlewareMixin]) -> None:
         self._middleware = middleware
-        self._additions: dict[tuple[bool, int], list[Header]] = {}
+        self._additions: dict[tuple[bool, int], tuple[list[Header], set[bytes]]] = {}
         self.needs_thread: bool = any(type(one) not in _OWN for one in middleware)
         # A nonce is in Django's request, where a template has found it.
         self.needs_request: bool = self.needs_thread or _puts_nonce(middleware)
@@ -92,12 +92,14 @@ class Hardening:
         additions = self._additions.get((is_secure, status))
         if additions is None:
             request = AddressedRequest({"path": "/", "scheme": "https" if is_secure else "http"}, {})
-            additions = self._additions[is_secure, status] = _process_response(self._middleware, request, status, [])
+            put = _process_response(self._middleware, request, status, [])
+            additions = self._additions[is_secure, status] = put, {name for name, _ in put}
+        put, names = additions
         headers: list[Header] = message.get("headers", [])
-        names = {name.lower() for name, _ in headers}
-        if not names.isdisjoint([name for name, _ in additions]):
-            additions = [header for header in additions if header[0] not in names]
-        return {**message, "headers": [*headers, *additions]}
+        given = [name.lower() for name, _ in headers]
+        if not names.isdisjoint(given):
+            put = [header for header in put if header[0] not in given]
+        return {**message, "headers": [*headers, *put]}
 
 
 def _make(middleware: object) -> MiddlewareMixin | None:

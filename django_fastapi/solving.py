@@ -48,13 +48,17 @@ class Plan(NamedTuple):
     Args:
         dependant: The function as FastAPI has analysed it; with it kept, no other one can have its identity.
         steps: The calls of its dependencies, in their order.
+        takes_request: Whether the request is one of its arguments.
     """
 
     dependant: Dependant
     steps: tuple[Step, ...]
+    takes_request: bool
 
     def begin(self, request: Request | WebSocket) -> dict[str, Any]:
         """Return the arguments that are the request."""
+        if not self.takes_request:
+            return {}
         of = self.dependant
         own_name = of.request_param_name if isinstance(request, Request) else of.websocket_param_name
         return {name: request for name in (of.http_connection_param_name, own_name) if name}
@@ -102,7 +106,8 @@ def _make_plan(dependant: Dependant) -> Plan | None:
         steps.append(
             Step(plan, call, one.name, _cache_key(dependant=one), one.use_cache, is_coroutine=_is_coroutine(call))
         )
-    return Plan(dependant, tuple(steps))
+    names = (dependant.http_connection_param_name, dependant.request_param_name, dependant.websocket_param_name)
+    return Plan(dependant, tuple(steps), takes_request=any(names))
 
 
 def _takes_more_than_request(dependant: Dependant) -> bool:
