@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.servers import ASGI, GUNICORN, UVICORN, WSGI
 
-from .loads import GTHREAD, Load, Loaded, at_once, get, statuses, token, until, wait_for
+from .loads import GTHREAD, Load, Loaded, at_once, statuses, token, until, wait_for
 from .marks import loaded_alone_on, loaded_on
 
 pytestmark = pytest.mark.anyio
@@ -108,7 +108,11 @@ async def test_a_fork_after_use_has_connections_of_its_own(loaded: Loaded) -> No
         assert statuses(answers) == {200: 180}
         backends = {answer.json()[0] for answer in await at_once(client.get("/load/backend") for _ in range(100))}
         assert not backends & parents
-        pids = {await get(client, "/load/pid") for _ in range(40)}
+        pids: set[int] = set()
+        for _ in range(50):  # one child may take all connections, for as long as it is the quicker one
+            pids |= {answer.json() for answer in await at_once(client.get("/load/pid") for _ in range(40))}
+            if len(pids) == 2:
+                break
         assert len(pids) == 2
         note = token()
         answers = await at_once(client.post("/load/write/atomic/def", params={"note": note}) for _ in range(100))
