@@ -1,14 +1,25 @@
-"""Django's own handler, as the application for what no API serves."""
+"""Django's own handler, as the application for what no API serves.
+
+Django's ASGI handler runs a synchronous view by way of the event loop: to the thread and back for each half of each
+middleware, ten times for the middleware of a new project. Here the whole chain of a synchronous view runs on the
+request's thread, as under WSGI, and that of an asynchronous one as Django has it.
+"""
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import IO, Any, Final, cast
+from weakref import WeakKeyDictionary
 
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.core.handlers.base import BaseHandler
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
-from django.urls import Resolver404, ResolverMatch
+from django.http.response import HttpResponseBase
+from django.urls import Resolver404, ResolverMatch, URLPattern, URLResolver, get_resolver
+from django.utils.module_loading import import_string
 
 from . import charsets
 from .static_files import StaticFilesHandler, are_served
@@ -16,16 +27,75 @@ from .types import ASGIApp
 
 _FORM: Final = "application/x-www-form-urlencoded"
 
-UNRESOLVED = "django_fastapi.unresolved"
+UNRESOLVED: Final = "django_fastapi.unresolved"
 """The key set in the scope of a request whose path is in no URLconf."""
 
+RESOLVES_NOTHING: Final = "resolves_nothing"
+"""The attribute of a resolver that is there for `reverse()` alone, and whose patterns no request comes to."""
 
-class DjangoHandler(ASGIHandler):
-    """Django's ASGI handler, telling through the scope when no URL pattern fits.
+
+class _Resolving(BaseHandler):
+    """A handler that tells through the scope when no URL pattern fits.
 
     A 404 alone does not say that: a view may answer one, and a middleware may turn an unresolved path into a page
     (flatpages) or a redirect (`APPEND_SLASH`, `LocaleMiddleware`).
     """
+
+    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
+        """Resolve the path as Django does, and leave a mark if nothing fits."""
+        try:
+            return super().resolve_request(request)
+        except Resolver404:
+            scope: dict[str, Any] = request.scope  # type: ignore[attr-defined]  # only ASGIRequest has it
+            scope[UNRESOLVED] = True
+            raise
+
+
+class _SynchronousHandler(_Resolving):
+    """Django's middleware and views as it runs them under WSGI."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.load_middleware()
+
+
+class DjangoHandler(_Resolving, ASGIHandler):
+    """Django's ASGI handler, with a synchronous view and all middleware around it in one go on the request's thread.
+
+    The first asynchronous view that is asked for gets instances of the middleware of its own. Most projects have none,
+    and one instance of each middleware, as Django has it.
+    """
+
+    _synchronous: _SynchronousHandler | None = None
+    _has_asynchronous = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._views = _Views()
+
+    def load_middleware(self, is_async: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 (Django's)
+        """Load the middleware for synchronous views, unless one of them has to be on the event loop.
+
+        Raises:
+            ImportError: A path in `MIDDLEWARE` cannot be imported.
+            ImproperlyConfigured: A middleware is none.
+        """
+        if all(getattr(import_string(path), "sync_capable", True) for path in settings.MIDDLEWARE):
+            self._synchronous = _SynchronousHandler()
+        else:
+            self._load_asynchronous()
+
+    def _load_asynchronous(self) -> None:
+        super().load_middleware(is_async=True)
+        self._has_asynchronous = True
+
+    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+        """Return the answer to a request."""
+        if self._synchronous is not None and not self._views.may_be_async(request.path_info):
+            return await sync_to_async(self._synchronous.get_response)(request)
+        if not self._has_asynchronous:
+            self._load_asynchronous()
+        return await super().get_response_async(request)
 
     def create_request(
         self, scope: Mapping[str, Any], body_file: IO[bytes]
@@ -50,14 +120,47 @@ class DjangoHandler(ASGIHandler):
                 request.META["CONTENT_LENGTH"] = str(size)
         return request, None
 
-    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
-        """Resolve the path as Django does, and leave a mark if nothing fits."""
+
+class _Views:
+    """Knows of the project's views which are asynchronous.
+
+    Where it is wrong, since a middleware gives the request an URLconf of its own, everything works, though a view then
+    holds the request's thread while it awaits.
+    """
+
+    def __init__(self) -> None:
+        self._have_async: WeakKeyDictionary[URLResolver, bool] = WeakKeyDictionary()
+
+    def may_be_async(self, path: str) -> bool:
+        """Return whether the view of a path is asynchronous, or may be for all that can be told."""
+        resolver = get_resolver()
         try:
-            return super().resolve_request(request)
-        except Resolver404:
-            scope: dict[str, Any] = request.scope  # type: ignore[attr-defined]  # only ASGIRequest has it
-            scope[UNRESOLVED] = True
-            raise
+            return self._are_among(resolver) and _is_async(resolver.resolve(path).func)
+        except Resolver404:  # an `i18n_patterns` in another language, for example
+            return True
+        except Exception:  # noqa: BLE001 (an URLconf that cannot be imported, say: Django comes to it and answers)
+            return False
+
+    def _are_among(self, resolver: URLResolver) -> bool:
+        have_async = self._have_async.get(resolver)
+        if have_async is None:
+            have_async = self._have_async[resolver] = _have_async(resolver.url_patterns)
+        return have_async
+
+
+def _have_async(patterns: Iterable[URLPattern | URLResolver]) -> bool:
+    for pattern in patterns:
+        if isinstance(pattern, URLPattern):
+            if _is_async(pattern.callback):
+                return True
+        elif not getattr(pattern, RESOLVES_NOTHING, False) and _have_async(pattern.url_patterns):
+            return True
+    return False
+
+
+def _is_async(view: Callable[..., object]) -> bool:
+    # Not `inspect`'s: on Python 3.11 that does not see the mark which Django puts on class-based views.
+    return iscoroutinefunction(view)  # pyright: ignore[reportDeprecated]
 
 
 class _UnlessUnresolved(logging.Filter):

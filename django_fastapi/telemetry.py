@@ -26,8 +26,9 @@ SECONDS: Final = 1.0
 _SEEN_TO: Final = "fastapi.telemetry"
 _NOTHING: Final = nullcontext()
 
-_own: Final = {name: vars(fastapi.routing)[name] for name in ("_operation", "get_telemetry_data")}
-_native: Final[Any] = vars(fastapi.applications)["NativeTelemetry"]
+_names: Final[dict[str, Any]] = fastapi.routing.__dict__
+_own: Final = {name: _names[name] for name in ("_operation", "get_telemetry_data")}
+_native: Final[Any] = fastapi.applications.__dict__["NativeTelemetry"]
 _serve: Final[Callable[..., Awaitable[None]]] = _native.__call__
 
 
@@ -75,12 +76,12 @@ class Lookups:
             self.restore()
             return _serve(native, **request)
 
-        vars(fastapi.routing).update(_operation=_enter_nothing, get_telemetry_data=_get_nothing)
+        _names.update(_operation=_enter_nothing, get_telemetry_data=_get_nothing)
         _native.__call__ = serve_first
 
     def restore(self) -> None:
         """Put everything back as FastAPI has it."""
-        vars(fastapi.routing).update(_own)
+        _names.update(_own)
         _native.__call__ = _serve
 
 

@@ -28,6 +28,8 @@ class APIResolver(URLResolver):
     The routes are read at the first `reverse()`. Until then no API module is imported.
     """
 
+    resolves_nothing = True
+
     def __init__(self) -> None:
         super().__init__(RegexPattern(r""), [])
 
