@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-import starlette.middleware.body_limit
 from django.conf import settings
 from fastapi import params
 from fastapi.routing import APIRoute, RouteContext
@@ -22,6 +21,7 @@ from starlette.routing import BaseRoute
 
 from .edge import get_sent, refuse
 from .form_fields import FieldCounter
+from .internals import BodyTooLarge
 from .matches import find_route
 from .requests import SLOT, RequestSlot
 from .types import ASGIApp, Message, Receive, Scope, Send
@@ -30,9 +30,6 @@ _FORMS: Final = ("multipart/form-data", "application/x-www-form-urlencoded")
 _MULTIPART: Final = _FORMS[0]
 _WITH_FRAMES: Final = ("2", "3")  # where a body needs neither a length nor an encoding
 _TOO_MANY_DIGITS: Final = 20  # no 64-bit number has them
-
-# FastAPI knows this one, and answers it wherever it is raised.
-_TooLarge: Final[type[Exception]] = starlette.middleware.body_limit.__dict__["_RequestBodyTooLarge"]
 
 
 class BodyLimits:
@@ -176,7 +173,7 @@ class _Responder(RequestBodyLimitResponder):
         """Return the next message, if what has come by now is not too long."""
         message = await super().receive_with_limit()
         if self._fields is not None and self._fields.exceed(message.get("body", b"")):
-            raise _TooLarge
+            raise BodyTooLarge
         return message
 
     def count_for_django(self, size: int) -> None:
@@ -187,7 +184,7 @@ class _Responder(RequestBodyLimitResponder):
         """
         is_projects = self.max_body_size != self._from_settings  # one of an application or a router, set further inside
         if _exceeds(size, self.max_body_size if is_projects else self._kept):
-            raise _TooLarge
+            raise BodyTooLarge
 
     async def send_with_limit(self, message: Message) -> None:
         """Send a message."""

@@ -13,6 +13,8 @@ from django.db.models import Manager, Model, QuerySet
 from django.db.models.query import RawQuerySet
 from pydantic import BaseModel
 
+from .internals import type_adapter_of
+
 _ORM: Final = (Model, QuerySet, RawQuerySet, Manager)
 _HOOKS: Final = ("post_init", "computed_fields", "custom_init")
 _MAPPINGS: Final = (dict, Mapping)  # `Mapping` alone takes ten times as long to say that a dict is one
@@ -78,13 +80,13 @@ class PlainFields:
     def __contains__(self, field: object | None) -> bool:
         """Return whether nothing but Pydantic's compiled code runs for a field of FastAPI's.
 
-        FastAPI keeps the field's type adapter under a private name. Without it, the field counts as one with code.
+        A field whose type adapter cannot be told counts as one with code.
         """
         if field is None:
             return True
         is_plain = self._known.get(field)
         if is_plain is None:
-            adapter = getattr(field, "_type_adapter", None)
+            adapter = type_adapter_of(field)
             is_plain = self._known[field] = adapter is not None and not has_code(adapter.core_schema)
         return is_plain
 

@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from anyio._core import _eventloop
 from anyio._core._eventloop import threadlocals
@@ -20,6 +20,9 @@ from anyio.lowlevel import EventLoopToken, current_token
 from asgiref import sync
 from asgiref.local import Local
 from asgiref.sync import AsyncToSync, SyncToAsync
+
+is_coroutine_function: Final[Callable[[object], bool]] = vars(sync)["iscoroutinefunction"]
+"""asgiref's: before Python 3.12 that of `inspect` does not know the mark of class-based views and of middleware."""
 
 restore: Callable[[contextvars.Context], None] = vars(sync)["_restore_context"]
 """Set the variables of a context in the current one; `Local` storage becomes this thread's."""

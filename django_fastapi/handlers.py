@@ -7,12 +7,12 @@ request's thread, as under WSGI, and that of an asynchronous one as Django has i
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import IO, Any, Final, cast
 from weakref import WeakKeyDictionary
 
-from asgiref.sync import iscoroutinefunction, sync_to_async
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.core.handlers.base import BaseHandler
@@ -22,6 +22,7 @@ from django.urls import Resolver404, ResolverMatch, URLPattern, URLResolver, get
 from django.utils.module_loading import import_string
 
 from . import charsets
+from .contexts import is_coroutine_function
 from .static_files import StaticFilesHandler, are_served
 from .types import ASGIApp
 
@@ -135,7 +136,7 @@ class _Views:
         """Return whether the view of a path is asynchronous, or may be for all that can be told."""
         resolver = get_resolver()
         try:
-            return self._are_among(resolver) and _is_async(resolver.resolve(path).func)
+            return self._are_among(resolver) and is_coroutine_function(resolver.resolve(path).func)
         except Resolver404:  # an `i18n_patterns` in another language, for example
             return True
         except Exception:  # noqa: BLE001 (an URLconf that cannot be imported, say: Django comes to it and answers)
@@ -151,16 +152,11 @@ class _Views:
 def _have_async(patterns: Iterable[URLPattern | URLResolver]) -> bool:
     for pattern in patterns:
         if isinstance(pattern, URLPattern):
-            if _is_async(pattern.callback):
+            if is_coroutine_function(pattern.callback):
                 return True
         elif not getattr(pattern, RESOLVES_NOTHING, False) and _have_async(pattern.url_patterns):
             return True
     return False
-
-
-def _is_async(view: Callable[..., object]) -> bool:
-    # Not `inspect`'s: on Python 3.11 that does not see the mark which Django puts on class-based views.
-    return iscoroutinefunction(view)  # pyright: ignore[reportDeprecated]
 
 
 class _UnlessUnresolved(logging.Filter):

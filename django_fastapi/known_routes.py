@@ -3,9 +3,8 @@
 FastAPI tries each route until one fits, and those of an included router twice. How long that takes grows with the
 project. Here it is remembered which route fits a method and a path.
 
-To see that no route has been added in the meantime takes two private names of FastAPI's, which are used here and
-nowhere else: `_IncludedRouter`, what `include_router` leaves among the routes, and `_routes_version`, how often the
-routes of a router have changed. `tests/test_known_routes.py` fails when one of them changes.
+To see that no route has been added in the meantime takes two private names of FastAPI's. `tests/test_known_routes.py`
+fails when what they mean changes.
 """
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -13,15 +12,14 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Final
 
-import fastapi.routing
 from fastapi.routing import APIRoute, APIRouter, APIWebSocketRoute, iter_route_contexts
 from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
 
+from .internals import IncludedRouter, routes_version_of
 from .types import Receive, Scope, Send
 
 _REMEMBERED: Final = 1000
 _REMEMBERED_LENGTH: Final = 200
-_INCLUDED: Final[type[BaseRoute]] = fastapi.routing.__dict__["_IncludedRouter"]
 # What decides by type, method and path alone. A `Host`, or a route of the project's own making, may look at anything.
 _FORESEEABLE: Final = frozenset(kind.matches for kind in (Route, WebSocketRoute, Mount, APIRoute, APIWebSocketRoute))
 
@@ -106,7 +104,7 @@ class KnownRoutes:
         child_scope: dict[str, Any] = {}
         if known.found is not None and "path_params" not in scope and "fastapi" not in scope:
             child_scope = {**known.found, "path_params": {}}
-        elif type(known.route) is not _INCLUDED:  # one that is included looks for its route itself
+        elif type(known.route) is not IncludedRouter:  # one that is included looks for its route itself
             fit, found = known.route.matches(scope)
             if fit is not Match.FULL:
                 return self._app(scope, receive, send)
@@ -149,7 +147,7 @@ class KnownRoutes:
         return self._routes != self._router.routes or (bool(self._routers) and self._version != self._count_changes())
 
     def _count_changes(self) -> int:
-        return sum([vars(router)["_routes_version"] for router in self._routers])
+        return sum([routes_version_of(router) for router in self._routers])
 
 
 def _key(scope: Scope) -> _Key:
@@ -159,7 +157,7 @@ def _key(scope: Scope) -> _Key:
 def _included(routes: Sequence[BaseRoute]) -> Iterator[APIRouter]:
     """Return the routers that are included, at any depth."""
     for route in routes:
-        if isinstance(route, _INCLUDED):
+        if isinstance(route, IncludedRouter):
             router: APIRouter = vars(route)["original_router"]
             yield router
             yield from _included(router.routes)
@@ -173,6 +171,6 @@ def _constant(route: BaseRoute, scope: Scope) -> Scope | None:
 
 
 def _is_foreseeable(route: BaseRoute) -> bool:
-    if isinstance(route, _INCLUDED):
+    if isinstance(route, IncludedRouter):
         return all(_is_foreseeable(one.original_route) for one in iter_route_contexts([route]))
     return type(route).matches in _FORESEEABLE

@@ -1,4 +1,4 @@
-"""The one place that reaches into FastAPI and Starlette: their hops to threads go to the request's thread.
+"""What of FastAPI and Starlette is replaced, so that their hops to threads go to the request's thread.
 
 Every hop of theirs ends in `anyio.to_thread.run_sync`, looked up as an attribute of `anyio` in two modules. These two
 are given an `anyio` of ours; that covers plain routers, dependency overrides, generators, background tasks, streams
@@ -43,6 +43,7 @@ from .concurrency import current_lease, enter, is_ours, new_lease, run
 from .contents import PlainFields, holds_orm, is_small_and_plain
 from .contexts import forget_waiting_thread
 from .exceptions import ConfigurationError
+from .internals import next_item
 from .solving import plan_of
 from .types import Message, Scope
 from .workers import THREAD_NAME
@@ -50,7 +51,6 @@ from .workers import THREAD_NAME
 T = TypeVar("T")
 
 _VERIFIED_CALLS: Final = 3
-_next: Final[Callable[..., Any]] = starlette.concurrency.__dict__["_next"]
 _serialize: Final = fastapi.routing.serialize_response
 _solve: Final[Callable[..., Awaitable[SolvedDependency]]] = fastapi.dependencies.utils.solve_dependencies
 _plain_fields: Final = PlainFields()
@@ -73,7 +73,7 @@ class _ToThread:
         if not is_ours():
             return await anyio.to_thread.run_sync(func, *args, abandon_on_cancel=abandon_on_cancel, limiter=limiter)
         function = functools.partial(func, *args) if args else func
-        if func is _next:
+        if func is next_item:
             return await _advance(function, args[0])
         manager_method = _method_of_context_manager(func)
         if manager_method == "__enter__":

@@ -1,23 +1,17 @@
 """How dependencies are solved that need no parameter: a plan, made once for a function.
 
-What FastAPI knows of a function has private names for how to call it. They are used here and nowhere else:
-`_get_cache_key`, `_is_coroutine_callable`, `_is_gen_callable` and `_is_async_gen_callable`. `tests/test_seam.py`
-compares what comes of them with what FastAPI itself does.
+`tests/test_seam.py` compares what comes of it with what FastAPI itself does.
 """
 
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, cast
 
 import starlette.concurrency
-from fastapi.dependencies import models
 from fastapi.dependencies.models import Dependant
 from starlette.requests import Request
 from starlette.websockets import WebSocket
 
-_cache_key: Final[Callable[..., Any]] = models.__dict__["_get_cache_key"]
-_is_coroutine: Final[Callable[[Any], bool]] = models.__dict__["_is_coroutine_callable"]
-_is_generator: Final[Callable[[Any], bool]] = models.__dict__["_is_gen_callable"]
-_is_async_generator: Final[Callable[[Any], bool]] = models.__dict__["_is_async_gen_callable"]
+from .internals import get_cache_key, is_async_generator, is_coroutine, is_generator
 
 _MAX_PLANS: Final = 4096
 
@@ -100,11 +94,11 @@ def _make_plan(dependant: Dependant) -> Plan | None:
     steps: list[Step] = []
     for one in dependant.dependencies:
         plan = _make_plan(one)
-        if plan is None or one.concurrency or _is_generator(one.call) or _is_async_generator(one.call):
+        if plan is None or one.concurrency or is_generator(one.call) or is_async_generator(one.call):
             return None
         call = cast("Callable[..., Any]", one.call)
         steps.append(
-            Step(plan, call, one.name, _cache_key(dependant=one), one.use_cache, is_coroutine=_is_coroutine(call))
+            Step(plan, call, one.name, get_cache_key(dependant=one), one.use_cache, is_coroutine=is_coroutine(call))
         )
     names = (dependant.http_connection_param_name, dependant.request_param_name, dependant.websocket_param_name)
     return Plan(dependant, tuple(steps), takes_request=any(names))

@@ -4,9 +4,7 @@ FastAPI asks OpenTelemetry for three providers at each request, and OpenTelemetr
 does nothing of this where the scope says that somebody outside has seen to it. It goes on to look four times whether
 there is a trace to write in, which `spare_lookups` spares it in a process that never writes one.
 
-These names of FastAPI's are used here and nowhere else: `_native_telemetry` of an application, its class
-`NativeTelemetry`, and in `fastapi.routing` `_operation` and `get_telemetry_data`. `tests/test_telemetry.py` fails when
-one of them changes.
+`tests/test_telemetry.py` fails when what the private names of FastAPI's mean changes that this takes.
 """
 
 import time
@@ -14,10 +12,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
-import fastapi.applications
-import fastapi.routing
 from fastapi import FastAPI
+from fastapi.telemetry import get_telemetry_data
 
+from .internals import NativeTelemetry, begin_operation, native_telemetry_of, set_trace_lookups
 from .types import ASGIApp, Receive, Scope, Send
 
 SECONDS: Final = 1.0
@@ -26,10 +24,7 @@ SECONDS: Final = 1.0
 _SEEN_TO: Final = "fastapi.telemetry"
 _NOTHING: Final = nullcontext()
 
-_names: Final[dict[str, Any]] = fastapi.routing.__dict__
-_own: Final = {name: _names[name] for name in ("_operation", "get_telemetry_data")}
-_native: Final[Any] = fastapi.applications.__dict__["NativeTelemetry"]
-_serve: Final[Callable[..., Awaitable[None]]] = _native.__call__
+_serve: Final[Callable[..., Awaitable[None]]] = NativeTelemetry.__call__
 
 
 class Telemetry:
@@ -41,7 +36,7 @@ class Telemetry:
 
     def __init__(self, api: FastAPI) -> None:
         self.app: ASGIApp = api
-        self._native: Any = vars(api).get("_native_telemetry")
+        self._native: Any = native_telemetry_of(api)
         self._is_wanted = self._native is None
         self._fresh_until = 0.0
 
@@ -76,13 +71,13 @@ class Lookups:
             self.restore()
             return _serve(native, **request)
 
-        _names.update(_operation=_enter_nothing, get_telemetry_data=_get_nothing)
-        _native.__call__ = serve_first
+        set_trace_lookups(_enter_nothing, _get_nothing)
+        NativeTelemetry.__call__ = serve_first
 
     def restore(self) -> None:
         """Put everything back as FastAPI has it."""
-        _names.update(_own)
-        _native.__call__ = _serve
+        set_trace_lookups(begin_operation, get_telemetry_data)
+        NativeTelemetry.__call__ = _serve
 
 
 def _enter_nothing(**_: Any) -> AbstractContextManager[None]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from asgiref import sync
 from django.conf import settings
 from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest
@@ -14,6 +13,7 @@ from django.http.response import HttpResponseBase
 from django.utils.module_loading import import_string
 
 from django_fastapi.concurrency import run
+from django_fastapi.contexts import is_coroutine_function
 from django_fastapi.exceptions import ConfigurationError
 
 GetResponse: TypeAlias = Callable[[HttpRequest], HttpResponseBase]
@@ -21,8 +21,6 @@ AsyncGetResponse: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponseBase
 Hook: TypeAlias = Callable[..., Awaitable[HttpResponseBase | None]]
 
 _logger: Final = logging.getLogger("django.request")
-# That of `inspect` does not know marks before Python 3.12; type checkers for later ones call this one deprecated.
-_is_async: Final[Callable[[object], bool]] = vars(sync)["iscoroutinefunction"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +95,7 @@ def _hook(made: object, name: str) -> Hook | None:
 
 def _on_thread(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
     """Return a function as a coroutine function."""
-    if _is_async(function) or _is_async(getattr(type(function), "__call__", None)):  # noqa: B004 (it is not called)
+    if is_coroutine_function(function) or is_coroutine_function(getattr(type(function), "__call__", None)):  # noqa: B004 (it is not called)
         return function
 
     async def call(*args: Any, **kwargs: Any) -> Any:
