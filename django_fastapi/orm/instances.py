@@ -4,6 +4,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from django.core.exceptions import ObjectDoesNotExist, SynchronousOnlyOperation
@@ -17,6 +18,7 @@ from .introspection import is_own, names
 from .limits import loosened
 from .planning import Attribute, Form, Nested, Plan, plan_query
 from .querysets import completed, planned, with_columns
+from .rows import KeyLists, read_key_lists
 
 S = TypeVar("S", bound=Definition)
 
@@ -67,10 +69,9 @@ def read_instances(schema: type[S], instances: Sequence[Model]) -> list[S]:
         UnplannedAccess: That would ask the database on the event loop.
     """
     plans = {type(one): plan_query(schema, type(one)) for one in instances}
-    for model, plan in plans.items():
-        _complete(plan, [one for one in instances if type(one) is model])
+    lists = {model: _complete(plan, [one for one in instances if type(one) is model]) for model, plan in plans.items()}
     validator = _validator(schema)
-    return [_validated(plans[type(one)], one, validator) for one in instances]
+    return [_validated(plans[type(one)], one, validator, lists[type(one)]) for one in instances]
 
 
 def gives_instances(queryset: AnyQuerySet) -> bool:
@@ -85,8 +86,13 @@ def is_plannable(queryset: AnyQuerySet) -> bool:
     return vars(queryset)["_result_cache"] is None and not queryset.query.combinator
 
 
-def extract(plan: Plan, instance: Any) -> dict[str, Any]:
+def extract(plan: Plan, instance: Any, lists: KeyLists = MappingProxyType({})) -> dict[str, Any]:
     """Return the values of an instance by the fields of the schema.
+
+    Args:
+        plan: What is read of the instance.
+        instance: The instance.
+        lists: Keys of related objects that are not read from the instance.
 
     Raises:
         SchemaError: The instance lacks an attribute that its queryset would have had to give.
@@ -96,7 +102,11 @@ def extract(plan: Plan, instance: Any) -> dict[str, Any]:
         value = getattr(instance, column.attname)
         values[column.name] = value if value is None or column.convert is None else column.convert(value)
     for nested in plan.nested:
-        values[nested.name] = _related(nested, instance)
+        if nested.name in lists:
+            attname, keys = lists[nested.name]
+            values[nested.name] = keys.get(getattr(instance, attname), [])
+        else:
+            values[nested.name] = _related(nested, instance)
     for attribute in plan.attributes:
         _read_attribute(plan, attribute, instance, values)
     return values
@@ -145,9 +155,9 @@ def _missing(plan: Plan, attribute: Attribute) -> SchemaError:
     )
 
 
-def _validated(plan: Plan, instance: Model, validator: SchemaValidator) -> Any:
+def _validated(plan: Plan, instance: Model, validator: SchemaValidator, lists: KeyLists = MappingProxyType({})) -> Any:
     try:
-        values = extract(plan, instance)
+        values = extract(plan, instance, lists)
     except SynchronousOnlyOperation as error:
         owner, name = ([*_touched(error)] or [(plan.model.__name__, None)])[-1]
         raise _unplanned(plan, owner, name) from error
@@ -161,14 +171,17 @@ def _validator(schema: type[Definition]) -> SchemaValidator:
     return SchemaValidator(loosened(schema.__pydantic_core_schema__))
 
 
-def _complete(plan: Plan, instances: Sequence[Model]) -> None:
+def _complete(plan: Plan, instances: Sequence[Model]) -> KeyLists:
+    """Load what the instances lack, and return what of it is not for the instances to have."""
     try:
-        completed(plan, instances)
+        lists = read_key_lists(plan, instances)
+        completed(plan, instances, without=lists)
     except SynchronousOnlyOperation as error:
         lacking = next(
             (one.relation.name for one in plan.nested if not all(_is_loaded(one, it) for it in instances)), None
         )
         raise _unplanned(plan, plan.model.__name__, lacking) from error
+    return lists
 
 
 def _is_loaded(nested: Nested, instance: Any) -> bool:

@@ -1,6 +1,6 @@
 """A queryset that loads what a plan reads: with the user's own joins, prefetches and columns respected."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from django.contrib.contenttypes.prefetch import GenericPrefetch
@@ -38,10 +38,17 @@ def with_columns(plan: Plan, queryset: AnyQuerySet, *, also: Sequence[str] = ())
     return result.defer(None).only(*dict.fromkeys([*names, *also]))
 
 
-def completed(plan: Plan, instances: Sequence[Model]) -> None:
-    """Load what the plan reads and the instances do not have yet, all of them at once."""
-    if instances and plan.nested:
-        prefetch_related_objects(list(instances), *_whole_lookups(plan))
+def completed(plan: Plan, instances: Sequence[Model], *, without: Collection[str] = ()) -> None:
+    """Load what the plan reads and the instances do not have yet, all of them at once.
+
+    Args:
+        plan: What is read of the instances.
+        instances: Some of one model.
+        without: Fields of the schema, relations, that are read in another way.
+    """
+    lookups: list[Any] = list(_whole_lookups(plan, without=without))
+    if instances and lookups:
+        prefetch_related_objects(list(instances), *lookups)
 
 
 def _joins(plan: Plan, prefix: str = "") -> Iterator[str]:
@@ -115,9 +122,11 @@ def _prefetches(plan: Plan, users: dict[str, Any], prefix: str = "") -> Iterator
             yield from _prefetches(one.plan, users, f"{path}__")
 
 
-def _whole_lookups(plan: Plan, prefix: str = "") -> Iterator[Any]:
+def _whole_lookups(plan: Plan, prefix: str = "", *, without: Collection[str] = ()) -> Iterator[Any]:
     """Return the lookups that load everything a plan reads, joins included; what is loaded already stays."""
     for one in plan.nested:
+        if one.name in without:
+            continue
         path = prefix + one.relation.name
         if one.relation.kind is Kind.GENERIC:
             yield _generic(one, path)

@@ -4,7 +4,8 @@ The SQL is that of the plain way, `querysets.with_columns`, compiled by Django a
 stands against it makes the caller go the plain way.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache, partial
 from typing import Any, Final
 from uuid import UUID
@@ -20,8 +21,8 @@ from .contents import AnyQuerySet
 from .introspection import has_init_receivers, is_many_to_many, value_field
 from .keys import Key, exact_key, is_settled, query_key
 from .layouts import Child, Layout, NoRowsError, key_position, layout_of
-from .planning import Plan
-from .querysets import child_keys, with_columns
+from .planning import Form, Nested, Plan
+from .querysets import child_keys, parent_keys, with_columns
 from .statements import Statement, get_statements
 
 Row = Sequence[Any]
@@ -67,6 +68,46 @@ def read_row_chunks(plan: Plan, queryset: AnyQuerySet, size: int) -> Iterator[li
     except NoRowsError:
         return None
     return _row_chunks(statement, params, size)
+
+
+KeyLists = Mapping[str, tuple[str, Mapping[Any, list[Any]]]]
+"""By the field of a schema: the attribute of an instance, and by its value the keys of the related objects."""
+
+
+def read_key_lists(plan: Plan, instances: Sequence[Model]) -> KeyLists:
+    """Return the keys of related objects that a plan reads and no instance has loaded.
+
+    Those of which only the related manager of an instance can tell are left out.
+
+    Args:
+        plan: What is read of the instances.
+        instances: Some of one model.
+    """
+    # Public by Django's documentation, its underscore notwithstanding.
+    aliases = {vars(one)["_state"].db for one in instances}
+    lists: dict[str, tuple[str, Mapping[Any, list[Any]]]] = {}
+    if len(aliases) != 1 or (using := aliases.pop()) is None:
+        return lists
+    for nested in plan.nested:
+        if (attname := _key_list_attname(nested)) is None or _has_receivers(nested.plan):
+            continue
+        rows = [(getattr(one, attname),) for one in instances]
+        if all(type(key) is int for (key,) in rows) and not any(_has_objects(one, nested) for one in instances):
+            with suppress(NoRowsError):
+                lists[nested.name] = attname, _table(Child(nested, plan.model, attname, 0), rows, using)
+    return lists
+
+
+@cache
+def _key_list_attname(nested: Nested) -> str | None:
+    """Return by which attribute of an instance the keys of a relation are found; None where rows do not give them."""
+    keys = parent_keys(nested.relation) if nested.form is Form.KEY and nested.relation.is_many else []
+    is_possible = len(keys) == 1 and nested.relation.is_stock and _is_possible(nested.plan)
+    return keys[0] if is_possible else None
+
+
+def _has_objects(instance: Model, nested: Nested) -> bool:
+    return nested.relation.name in getattr(instance, "_prefetched_objects_cache", ())
 
 
 def _children(statement: Statement) -> tuple[Child, ...]:
@@ -230,7 +271,7 @@ def _chunks(keys: list[Any], connection: Any) -> Iterator[list[Any]]:
 def _child_statement(child: Child, count: int, using: str) -> Statement:
     """Return the statement for the objects of a relation of `count` rows; its keys are examples."""
     manager: Any = child.nested.plan.model._default_manager
-    if _is_stock(manager.__class__):
+    if is_stock(manager.__class__):
         aliases = using, _alias(child, manager, using)
         return _kept_child(child, manager.get_queryset, count, aliases)
     queryset: AnyQuerySet = manager.get_queryset()
@@ -269,7 +310,7 @@ def _alias(child: Child, source: object, using: str) -> str:
 
 
 @cache
-def _is_stock(kind: Any) -> bool:
+def is_stock(kind: Any) -> bool:
     """Return whether each queryset of such a manager is the same: all rows, by Django's own code."""
     is_own = kind.get_queryset is not vars(BaseManager)["get_queryset"] or Manager not in kind.__mro__
     return not is_own and _is_plain_class(getattr(kind, "_queryset_class", object))

@@ -11,6 +11,7 @@ from django.db.models.expressions import Case, When
 
 from django_fastapi.exceptions import Fault, UnfitValue
 from django_fastapi.lookups import fit
+from django_fastapi.orm.existence import find_existing
 
 from .nodes import Location, Node, Scopes
 from .plans import RelationSlot, Slot
@@ -79,19 +80,34 @@ class References:
 
     def check(self) -> None:
         """Note a fault with each name of an object that is not there: one query for all keys, one for each list."""
+        self._check_keys()
+        for relation, group in self._lists.items():
+            known = self._find_existing(relation.model, relation.field, relation.model._meta.pk, group)
+            if known is None:
+                objects = _limited(visible(relation.model, self._using, self._scopes), relation.field)
+                named_ones = objects.filter(pk__in={named.value for named in group}).order_by()
+                known = set(named_ones.values_list("pk", flat=True))
+            _refuse_unknown(group, known)
+
+    def _check_keys(self) -> None:
+        if len(self._keys) == 1:
+            ((field, group),) = self._keys.items()
+            known = self._find_existing(field.related_model, field, field.target_field, group)
+            if known is not None:
+                _refuse_unknown(group, known)
+                return
         numbered = list(enumerate(named for group in self._keys.values() for named in group))
         if numbered:
             found = self._found(numbered)
             for number, named in numbered:
                 if number not in found:
                     named.refuse()
-        for relation, group in self._lists.items():
-            objects = _limited(visible(relation.model, self._using, self._scopes), relation.field)
-            named_ones = objects.filter(pk__in={named.value for named in group}).order_by()
-            known = set(named_ones.values_list("pk", flat=True))
-            for named in group:
-                if named.value not in known:
-                    named.refuse()
+
+    def _find_existing(self, model: type[Model], field: Any, key: Any, group: list[_Named]) -> set[Any] | None:
+        """Return which keys are there; None where that is not for the default manager alone to say."""
+        if model in self._scopes or _limit_of(field):
+            return None
+        return find_existing(model, key, {named.value for named in group}, self._using)
 
     def _is_possible(self, named: _Named, target: Any) -> bool:
         try:
@@ -136,7 +152,17 @@ def _by_field(numbered: list[tuple[int, _Named]]) -> Iterator[tuple[Any, list[tu
     yield from parts.items()
 
 
+def _refuse_unknown(group: Iterable[_Named], known: set[Any]) -> None:
+    for named in group:
+        if named.value not in known:
+            named.refuse()
+
+
 def _limited(objects: QuerySet[Any], field: Any) -> QuerySet[Any]:
     """Return the objects that a field may refer to by its `limit_choices_to`."""
-    limit: Any = field.get_limit_choices_to() if hasattr(field, "get_limit_choices_to") else {}
+    limit = _limit_of(field)
     return objects.complex_filter(limit) if limit else objects
+
+
+def _limit_of(field: Any) -> Any:
+    return field.get_limit_choices_to() if hasattr(field, "get_limit_choices_to") else {}
