@@ -158,6 +158,18 @@ def test_a_traced_application_inside_of_a_request_without_a_trace_is_heard(looku
     assert {"GET /", "fastapi.endpoint"} <= names_of(spans)
 
 
+def test_an_application_outside_that_writes_a_trace_is_heard(
+    api: FastAPI, looked_for: list[str], lookups: Lookups
+) -> None:
+    lookups.spare()
+    spans = InMemorySpanExporter()
+    outside = make_traced_api(spans)
+    outside.mount("/inside", Telemetry(api))
+    assert fetch(outside, "/inside/").json() == "here"
+    assert len(looked_for) == 3
+    assert "fastapi.endpoint" in names_of(spans)
+
+
 def test_a_fastapi_without_it_is_left_alone(api: FastAPI) -> None:
     plain = FastAPI()
     plain.get("/")(lambda: "plain")

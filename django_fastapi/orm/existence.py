@@ -7,11 +7,10 @@ from django.db import connections
 from django.db.models import IntegerField, Model
 
 from .introspection import AnyField, is_of_django
-from .rows import is_stock
+from .rows import FIRST_KEY, in_chunks, is_stock
 from .statements import Statement, get_statements
 
-_MAX_KEYS: Final = 256
-_FIRST_KEY: Final = 15_000
+_MAX_KEYS: Final = 256  # of which every database takes as many at once
 
 
 def find_existing(model: type[Model], field: AnyField, keys: Collection[Any], using: str) -> set[Any] | None:
@@ -30,20 +29,19 @@ def find_existing(model: type[Model], field: AnyField, keys: Collection[Any], us
     is_plain = isinstance(field, IntegerField) and is_of_django(field) and all(type(key) is int for key in keys)
     if not keys or len(keys) > _MAX_KEYS or not is_plain or not is_stock(manager.__class__):
         return None
-    wanted = list(keys)
-    # A power of two, the last key repeated: few lengths, few statements.
-    count = 1 << (len(wanted) - 1).bit_length()
+    connection = connections[using]
+    (wanted,) = in_chunks(list(keys), connection)
     owner: Any = model, field.name
-    statement = get_statements().get(owner, (count, using), lambda: _compile(model, field, count, using))
+    statement = get_statements().get(owner, (len(wanted), using), lambda: _compile(model, field, len(wanted), using))
     if statement is None or statement.sql is None:
         return None
-    with connections[using].cursor() as cursor:
-        cursor.execute(statement.sql, wanted + wanted[-1:] * (count - len(wanted)))
+    with connection.cursor() as cursor:
+        cursor.execute(statement.sql, wanted)
         return {key for (key,) in cursor.fetchall()}
 
 
 def _compile(model: type[Model], field: AnyField, count: int, using: str) -> Statement | None:
-    examples = list(range(_FIRST_KEY, _FIRST_KEY + count))
+    examples = list(range(FIRST_KEY, FIRST_KEY + count))
     queryset: Any = model._default_manager.using(using).order_by().filter(**{f"{field.name}__in": examples})
     sql, params = queryset.values_list(field.name).query.get_compiler(using).as_sql()
     return Statement(sql, (), using, None) if list(params) == examples else None

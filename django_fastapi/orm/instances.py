@@ -18,7 +18,7 @@ from .introspection import is_own, names
 from .limits import loosened
 from .planning import Attribute, Form, Nested, Plan, plan_query
 from .querysets import completed, planned, with_columns
-from .rows import KeyLists, read_key_lists
+from .rows import KeyLists, has_objects, read_key_lists
 
 S = TypeVar("S", bound=Definition)
 
@@ -186,7 +186,7 @@ def _complete(plan: Plan, instances: Sequence[Model]) -> KeyLists:
 
 def _is_loaded(nested: Nested, instance: Any) -> bool:
     if nested.relation.is_many:
-        return nested.relation.name in getattr(instance, "_prefetched_objects_cache", ())
+        return has_objects(instance, nested)
     return bool(nested.relation.field.is_cached(instance))
 
 

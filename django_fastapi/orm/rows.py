@@ -28,7 +28,7 @@ from .statements import Statement, get_statements
 Row = Sequence[Any]
 
 _MAX_KEYS: Final = 8192
-_FIRST_KEY: Final = 15_000
+FIRST_KEY: Final = 15_000
 _METHODS: Final = ("__iter__", "_fetch_all", "iterator", "_clone", "_chain", "get_queryset")
 
 
@@ -92,7 +92,7 @@ def read_key_lists(plan: Plan, instances: Sequence[Model]) -> KeyLists:
         if (attname := _key_list_attname(nested)) is None or _has_receivers(nested.plan):
             continue
         rows = [(getattr(one, attname),) for one in instances]
-        if all(type(key) is int for (key,) in rows) and not any(_has_objects(one, nested) for one in instances):
+        if all(type(key) is int for (key,) in rows) and not any(has_objects(one, nested) for one in instances):
             with suppress(NoRowsError):
                 lists[nested.name] = attname, _table(Child(nested, plan.model, attname, 0), rows, using)
     return lists
@@ -106,7 +106,8 @@ def _key_list_attname(nested: Nested) -> str | None:
     return keys[0] if is_possible else None
 
 
-def _has_objects(instance: Model, nested: Nested) -> bool:
+def has_objects(instance: Model, nested: Nested) -> bool:
+    """Return whether an instance has loaded the objects of a relation to many."""
     return nested.relation.name in getattr(instance, "_prefetched_objects_cache", ())
 
 
@@ -238,7 +239,7 @@ def _table(child: Child, rows: Sequence[Row], using: str) -> dict[Any, list[Any]
     if None in keys:
         keys.remove(None)
     found: dict[Any, list[Any]] = {}
-    for chunk in _chunks(keys, connections[using]):
+    for chunk in in_chunks(keys, connections[using]):
         statement = _child_statement(child, len(chunk), using)
         layout, start = statement.layout
         params = (*statement.params[:start], *chunk, *statement.params[start + len(chunk) :])
@@ -258,7 +259,7 @@ def _fetched(statement: Statement, params: Sequence[Any]) -> list[Row]:
     return rows
 
 
-def _chunks(keys: list[Any], connection: Any) -> Iterator[list[Any]]:
+def in_chunks(keys: list[Any], connection: Any) -> Iterator[list[Any]]:
     """Yield the keys in chunks whose length is a power of two, the last key repeated: few lengths, few statements."""
     most = connection.features.max_query_params or _MAX_KEYS
     size = 1 << (min(most, _MAX_KEYS).bit_length() - 1)
@@ -306,7 +307,7 @@ def _alias(child: Child, source: object, using: str) -> str:
     own: str | None = vars(source)["_db"]
     if own or not router.routers:
         return own or using
-    return router.db_for_read(child.nested.plan.model, instance=_stubs(child, [_FIRST_KEY], using)[0])
+    return router.db_for_read(child.nested.plan.model, instance=_stubs(child, [FIRST_KEY], using)[0])
 
 
 @cache
@@ -340,8 +341,8 @@ def _compiled_child(child: Child, queryset: AnyQuerySet, count: int, aliases: tu
 def _examples(child: Child, count: int) -> list[Any]:
     """Return so many keys of the right type, unlike those of real rows and other parameters."""
     field: Any = value_field(child.model._meta.get_field(child.attname))
-    numbers = range(_FIRST_KEY, _FIRST_KEY + count)
-    example = field.to_python(_FIRST_KEY) if field.get_internal_type() != "UUIDField" else UUID(int=_FIRST_KEY)
+    numbers = range(FIRST_KEY, FIRST_KEY + count)
+    example = field.to_python(FIRST_KEY) if field.get_internal_type() != "UUIDField" else UUID(int=FIRST_KEY)
     if type(example) is int:
         return list(numbers)
     if type(example) is str:
