@@ -24,8 +24,9 @@ from .contexts import (
     waiting_thread,
 )
 from .exceptions import ThreadWaitTimeout
-from .leases import FutureTask, Lease, Task
+from .leases import Lease
 from .settings import THREAD_WAIT
+from .tasks import FutureTask, Task
 from .threads import get_threads
 from .waiting import leaned_on
 from .workers import SPREAD_SECONDS, Pool

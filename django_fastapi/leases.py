@@ -8,56 +8,16 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from . import connections
 from .exceptions import RequestThreadGone, ThreadWaitTimeout
+from .tasks import FutureTask, Task
 from .workers import Job, Pool, Worker
 
 T = TypeVar("T")
 
 _logger = logging.getLogger("django_fastapi.threads")
-
-
-class Task(Protocol):
-    """Something to run on the thread. It keeps its own result, and neither method raises."""
-
-    def run(self) -> None:
-        """Run it and keep the result or the exception."""
-        ...
-
-    def fail(self, error: BaseException) -> None:
-        """Keep `error` in the place of a result: it will never run."""
-        ...
-
-
-class FutureTask:
-    """A task whose result is a `concurrent.futures.Future`.
-
-    Args:
-        function: What to run.
-    """
-
-    __slots__ = ("_function", "future")
-
-    def __init__(self, function: Callable[[], Any]) -> None:
-        self._function = function
-        self.future: Future[Any] = Future()
-
-    def run(self) -> None:
-        """Run it, unless it was cancelled."""
-        if self.future.set_running_or_notify_cancel():
-            try:
-                result = self._function()
-            except BaseException as error:  # noqa: BLE001 (it is for whoever waits for the result)
-                self.future.set_exception(error)
-            else:
-                self.future.set_result(result)
-
-    def fail(self, error: BaseException) -> None:
-        """Keep `error`, unless it was cancelled."""
-        if self.future.set_running_or_notify_cancel():
-            self.future.set_exception(error)
 
 
 class _Next(enum.Enum):
@@ -195,12 +155,13 @@ class Lease(Executor):
             False if it works or has something open, and streams have as many threads as they may: nothing changes.
         """
         with self.pool.lock:
-            if not self.is_stream:
+            if not self.is_stream and self._worker is not None:
                 is_open = self._is_busy or self._has_open_work or self._firm_holds or self._iterators
-                if is_open and self._worker is not None and not self.pool.has_room_for_stream:
+                if not is_open:
+                    self._hand_back()  # at once: with its next task it asks anew, and so waits if it has to
+                elif not self.pool.has_room_for_stream:
                     return False
-                self.is_stream = True
-                self._look_again()
+            self.is_stream = True
             return True
 
     def end(self) -> None:
@@ -216,7 +177,8 @@ class Lease(Executor):
             if not needs_end:
                 self.on_end = None
             if self._is_tidy and not self._is_busy and self.on_end is None:
-                self._part()
+                self._has_finished = True
+                self._hand_back()
                 return
             if needs_end:
                 self._context = contextvars.copy_context()
@@ -262,13 +224,13 @@ class Lease(Executor):
     def _needs_end(self) -> bool:
         return self.on_end is not None and (self.needs_end is None or self.needs_end())
 
-    def _part(self) -> None:
-        """Give the worker back from here, without waking it: there is nothing to do on it."""
-        worker, self._worker = self._worker, None
-        assert worker is not None  # only who has one is tidy
-        self._is_tidy = False
-        self._has_finished = True
+    def _hand_back(self) -> None:
+        """Give the worker back from here, without waking it if there is nothing to tidy up: it runs nothing now."""
         self.pool.reclaim(self)
+        is_tidy = self._is_tidy
+        worker, tidy_up = self.move_out()
+        if not is_tidy:
+            worker.put(tidy_up)
         job = self.pool.take_back(worker)
         if job is not None:
             worker.put(job)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from asgiref.sync import async_to_sync
 
 from .contexts import thread_kept, waiting_thread
-from .leases import Task
+from .tasks import Task
 
 if TYPE_CHECKING:
     import concurrent.futures

@@ -588,3 +588,23 @@ def test_what_has_nothing_open_becomes_a_stream_and_waits_with_its_next_task() -
     second.end()
     pool.close()
     assert pool.join(LONG)
+
+
+def test_it_waits_even_if_that_task_comes_before_its_thread_has_looked_up() -> None:
+    pool = Pool(2, patience=0)
+    first, second = make(pool), make(pool)
+    first.hold_firmly()
+    for lease in (first, second):
+        lease.submit(here).result(LONG)
+        settle(pool)
+    assert first.become_stream()
+    assert second.become_stream()
+    future = second.submit(here)
+    assert pool.counts()["waiting"] == 1
+    settle(pool)
+    assert not future.done()
+    first.end()
+    assert future.result(LONG)
+    second.end()
+    pool.close()
+    assert pool.join(LONG)

@@ -194,6 +194,9 @@ class Requests(RuleBasedStateMachine):
 
     @rule(request=requests)
     def iterate(self, request: Request) -> None:
+        self._iterate(request)
+
+    def _iterate(self, request: Request) -> None:
         if not request.lease.is_ended:
             iterator = request.items()
             request.open_iterators.append(iterator)
@@ -204,6 +207,11 @@ class Requests(RuleBasedStateMachine):
     def become_stream(self, request: Request) -> None:
         request.lease.become_stream()
         self._settle()
+
+    @rule(request=requests)
+    def become_stream_and_go_on(self, request: Request) -> None:
+        request.lease.become_stream()
+        self._iterate(request)
 
     @rule()
     def expire(self) -> None:

@@ -8,8 +8,8 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.http import HttpRequest, HttpResponse
 from fastapi import FastAPI
 
-from django_fastapi.leases import FutureTask
 from django_fastapi.middleware import DjangoMiddleware
+from django_fastapi.tasks import FutureTask
 from django_fastapi.types import ASGIApp
 from django_fastapi.waiting import WaitingThread
 

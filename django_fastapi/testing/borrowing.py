@@ -16,7 +16,7 @@ from asgiref.sync import SyncToAsync
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from django_fastapi.leases import Task
+from django_fastapi.tasks import Task
 
 _get_running_loop: Callable[[], Any] = vars(asyncio)["_get_running_loop"]
 _set_running_loop: Callable[[Any], None] = vars(asyncio)["_set_running_loop"]
