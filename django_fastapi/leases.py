@@ -278,7 +278,7 @@ class Lease(Executor):
                 self._is_tidy = False
                 return self._tasks.popleft()
         has_open_work = self._is_ready and connections.has_open_work()
-        is_tidy = not has_open_work and connections.is_tidy()
+        is_tidy = not has_open_work and not self._closes_connections and connections.is_tidy()
         with self.pool.lock:
             self._is_tidy = False
             is_free = not has_open_work and not self._is_held()

@@ -481,6 +481,18 @@ def test_a_firm_hold_that_asks_for_it_closes_the_connections_before_others_have_
 
 
 @pytest.mark.usefixtures("kept")
+def test_it_closes_them_too_when_nobody_waits_and_the_end_comes_later(pool: Pool) -> None:
+    lease, other = make(pool), make(pool)
+    lease.hold_firmly(closes_connections=True)
+    used = lease.submit(raw).result(LONG)
+    lease.release_firm()
+    settle(pool)
+    lease.end()
+    assert other.submit(raw).result(LONG) is not used
+    other.end()
+
+
+@pytest.mark.usefixtures("kept")
 def test_when_one_connection_is_found_dead_every_worker_tests_its_own_before_the_next_request() -> None:
     pool = Pool(3, patience=0)
     leases = [make(pool) for _ in range(3)]

@@ -34,9 +34,11 @@ class Gate:
 class Request:
     """A lease, what it was given to do, and what happened."""
 
-    def __init__(self, pool: Pool, *, wait_seconds: float) -> None:
+    def __init__(self, pool: Pool, *, wait_seconds: float, needs_end: bool) -> None:
         self.lease = Lease(pool, "request", get_wait_seconds=lambda: wait_seconds)
         self.lease.on_end = self._note_end
+        self.lease.needs_end = lambda: needs_end
+        self.needs_end = needs_end
         self.futures: list[Future[int]] = []
         self.ran: list[int] = []
         self.ends = 0
@@ -82,6 +84,10 @@ class Request:
         wrapper.is_usable = lambda: wrapper.connection is not raw  # type: ignore[method-assign]
         vars(wrapper)["killed"] = raw, self
 
+    def set_state(self) -> None:
+        connection.ensure_connection()
+        vars(connections["default"])["setter"] = connection.connection, self
+
     def items(self) -> Any:
         try:
             while True:
@@ -102,6 +108,9 @@ class Request:
         killed, killer = vars(connections["default"]).get("killed", (None, None))
         if killed is connection.connection and killer is not self:
             self.problems.append("a dead connection of another")
+        changed, setter = vars(connections["default"]).get("setter", (None, None))
+        if changed is connection.connection and setter is not self:
+            self.problems.append("what another has set on the connection")
 
     def _note_end(self) -> None:
         self.ends += 1
@@ -109,6 +118,9 @@ class Request:
 
 class Requests(RuleBasedStateMachine):
     """Requests that come, work, hold, stream, break and go, on a pool of two threads."""
+
+    is_hasty = False
+    """Whether a step is taken before the threads are done with the one before, so that no run is like another."""
 
     requests = Bundle("requests")
     gates = Bundle("gates")
@@ -121,9 +133,9 @@ class Requests(RuleBasedStateMachine):
         self.closed_gates: set[Gate] = set()
         self.blocked: dict[threading.Thread, Gate] = {}
 
-    @rule(target=requests, wait_seconds=st.sampled_from([LONG, 0.0]))
-    def begin(self, wait_seconds: float) -> Request:
-        request = Request(self.pool, wait_seconds=wait_seconds)
+    @rule(target=requests, wait_seconds=st.sampled_from([LONG, 0.0]), needs_end=st.booleans())
+    def begin(self, wait_seconds: float, *, needs_end: bool) -> Request:
+        request = Request(self.pool, wait_seconds=wait_seconds, needs_end=needs_end)
         self.all.append(request)
         return request
 
@@ -186,6 +198,14 @@ class Requests(RuleBasedStateMachine):
         request.firm_holds += 1
 
     @rule(request=requests)
+    def set_state(self, request: Request) -> None:
+        if not request.lease.is_ended:
+            request.lease.hold_firmly(closes_connections=True)
+            self._add(request, request.set_state)
+            request.lease.release_firm()
+            self._settle()
+
+    @rule(request=requests)
     def release_firm(self, request: Request) -> None:
         if request.firm_holds:
             request.firm_holds -= 1
@@ -236,10 +256,15 @@ class Requests(RuleBasedStateMachine):
     @invariant()
     def tasks_run_in_order(self) -> None:
         for request in self.all:
-            assert request.ran == sorted(request.ran)
+            ran = list(request.ran)
+            assert ran == sorted(ran)
 
     @invariant()
     def there_are_no_more_workers_than_allowed_and_none_is_idle_while_somebody_waits_who_may_have_it(self) -> None:
+        if not self.is_hasty:
+            self._assert_good_use_of_workers()
+
+    def _assert_good_use_of_workers(self) -> None:
         counts = self.pool.counts()
         assert counts["workers"] <= SIZE
         assert counts["idle"] + counts["lendable"] <= counts["workers"]
@@ -253,6 +278,10 @@ class Requests(RuleBasedStateMachine):
             assert not waiting or streams == STREAMS
 
     def teardown(self) -> None:
+        self.is_hasty = False
+        for _ in range(SIZE + 1):  # what one of them does may give another one something to do
+            self._settle()
+        self._assert_good_use_of_workers()
         for gate in list(self.closed_gates):
             self._open(gate)
         for request in self.all:
@@ -276,8 +305,8 @@ class Requests(RuleBasedStateMachine):
             error = None if future.cancelled() else future.exception()
             assert error is None or isinstance(error, ThreadWaitTimeout)
             assert (number in request.ran) is (not future.cancelled() and error is None)
-        assert request.ends <= 1
-        assert request.ends or not request.ran
+        assert request.ends <= int(request.needs_end)
+        assert request.ends == request.needs_end or not request.ran
         assert inspect.GEN_SUSPENDED not in map(inspect.getgeneratorstate, request.open_iterators)
 
     def _assert_clean_threads(self) -> None:
@@ -300,6 +329,8 @@ class Requests(RuleBasedStateMachine):
 
     def _settle(self) -> None:
         """Wait until each worker has done what it was given, or waits at a gate: so that a run can be repeated."""
+        if self.is_hasty:
+            return
         for worker in list(self.pool._workers):  # noqa: SLF001 (there is no other way to see that nothing comes)
             is_done = threading.Event()
             worker.put(is_done.set)
@@ -309,13 +340,22 @@ class Requests(RuleBasedStateMachine):
                     break
 
 
+class HastyRequests(Requests):
+    """The same, as an event loop does it."""
+
+    is_hasty = True
+
+
 @pytest.mark.usefixtures("transactional_db")
 @pytest.mark.timeout(300)
-def test_whatever_requests_do_in_whatever_order(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [Requests, HastyRequests])
+def test_whatever_requests_do_in_whatever_order(
+    monkeypatch: pytest.MonkeyPatch, kind: type[RuleBasedStateMachine]
+) -> None:
     monkeypatch.setitem(connections.settings["default"], name="CONN_MAX_AGE", value=None)
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        Requests,
+        kind,
         settings=settings(
-            max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
