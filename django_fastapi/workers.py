@@ -318,6 +318,8 @@ class Pool:
 
     def _gets_on(self, now: float) -> bool:
         """Return whether a worker is busy, and not for long."""
+        if not self._patience:
+            return False  # not for one either that begins while this is asked, and so later than `now`
         since = now - self._patience
         return any(worker.busy_since is not None and worker.busy_since > since for worker in self._workers)
 

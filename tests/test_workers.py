@@ -1,6 +1,7 @@
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -134,6 +135,17 @@ def test_there_are_never_more_workers_than_asked_for_and_they_are_made_when_need
     guests[1].leave()
     guests[2].leave()
     assert pool.counts() == {"workers": 2, "idle": 2, "lendable": 0, "waiting": 0}
+
+
+def test_without_patience_nobody_waits_for_one_who_begins_at_this_moment(pool: Pool) -> None:
+    first, second = Guest(pool), Guest(pool)
+    assert first.ask()
+    assert first.moved_in.wait(LONG)
+    assert first.worker is not None
+    first.worker.busy_since = time.monotonic() + LONG
+    assert second.ask()
+    first.leave()
+    second.leave()
 
 
 def test_who_waits_is_served_in_the_order_of_coming(pool: Pool) -> None:
