@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from inspect import Parameter, Signature
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.cache import caches
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.models import Model
 from fastapi import Depends, Header
 from fastapi.exceptions import HTTPException
@@ -26,6 +26,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .exceptions import ConfigurationError, Conflict, Fault, InvalidInput
+from .requests import SLOT, RequestSlot
+from .types import Receive, Scope, Send
 
 _logger = logging.getLogger("django_fastapi.idempotency")
 
@@ -34,11 +36,16 @@ REPLAYED: Final = "Idempotent-Replayed"
 
 _CLAIM: Final = "django_fastapi.idempotency.claim"
 _ROUTE: Final = "django_fastapi.idempotency.route"
+_CREDENTIALS: Final = ("Authorization", "X-API-Key")
 _LENGTH: Final = 255
 _CHUNK: Final = 2**16
 _FORMS: Final = ("multipart/form-data", "application/x-www-form-urlencoded")
 _NOT_KEPT: Final = frozenset({b"set-cookie", b"content-length"})
 
+_BUSY: Final = "A request with this key is being worked on."
+_DONE: Final = "A request with this key has been done, and its answer, a stream, was not kept."
+
+_Answer: TypeAlias = tuple[int, list[tuple[bytes, bytes]], bytes] | None
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -56,11 +63,13 @@ def idempotent(
 
     A repeated request gets the first answer, with the header `Idempotent-Replayed`; the same key with another body is
     422; a request that comes while the first is being worked on is 409. Answers of 500 and above, and exceptions, are
-    not kept: the request can be tried again. It comes after the dependencies that say whether the user may do this.
+    not kept, nor is what was rolled back: the request can be tried again. Of a stream it is kept that it was done. It
+    comes after the dependencies that say whether the user may do this.
 
     Args:
-        by: A dependency that returns whose keys they are, such as the user; None is whoever has the same
-            `Authorization` header and session cookie.
+        by: A dependency that returns whose keys they are. Without one they are those of the user whom a dependency of
+            the route has found before; where there is none, of whoever sends the same `Authorization`, `X-API-Key` and
+            cookies. An API that knows its clients by anything else has to name it here.
         cache: The alias of the cache that keeps the answers.
         lifetime: How long an answer is kept, in seconds.
         busy: How long a request may be worked on before another may begin, in seconds.
@@ -71,7 +80,7 @@ def idempotent(
     return Depends(_Idempotent(by, cache, lifetime, busy))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Claim:
     """The right to do a request, until its answer is kept."""
 
@@ -79,15 +88,20 @@ class _Claim:
     fingerprint: str
     cache: str
     lifetime: int
+    is_kept: bool = False
 
     def keep(self, response: Response) -> None:
-        headers = [(name, value) for name, value in response.raw_headers if name not in _NOT_KEPT]
-        answer = (response.status_code, headers, bytes(response.body))
+        answer: _Answer = None
+        if hasattr(response, "body"):
+            headers = [(name, value) for name, value in response.raw_headers if name not in _NOT_KEPT]
+            answer = (response.status_code, headers, bytes(response.body))
         # After the commit: what is rolled back has not been done.
-        transaction.on_commit(partial(self._set, answer), robust=True)
+        aliases = [one.alias for one in connections.all(initialized_only=True) if one.in_atomic_block]
+        transaction.on_commit(partial(self._set, answer), using=aliases[0] if aliases else None, robust=True)
 
-    def _set(self, answer: tuple[int, list[tuple[bytes, bytes]], bytes]) -> None:
-        caches[self.cache].set(self.key, (self.fingerprint, answer), self.lifetime)
+    def _set(self, answer: _Answer) -> None:
+        caches[self.cache].set(self.key, (self.fingerprint, answer, True), self.lifetime)
+        self.is_kept = True
 
     def release(self) -> None:
         caches[self.cache].delete(self.key)
@@ -127,7 +141,7 @@ class _Idempotent:
             raise ConfigurationError(
                 "`idempotent()` needs a route that keeps answers: `APIRouter(route_class=IdempotentRoute)`."
             )
-        whose = _credentials(request) if owner is None else _named(owner)
+        whose = _whose(request) if owner is None else _named(owner)
         place = _digest([whose.encode(), request.method.encode(), request.url.path.encode(), key.encode()])
         claim = _Claim(f"django_fastapi.idempotency.{place}", await _fingerprint(request), self.cache, self.lifetime)
         await sync_to_async(self._claim)(claim)
@@ -136,17 +150,17 @@ class _Idempotent:
     def _claim(self, claim: _Claim) -> None:
         try:
             cache = caches[claim.cache]
-            if cache.add(claim.key, (claim.fingerprint, None), self.busy):
+            if cache.add(claim.key, (claim.fingerprint, None, False), self.busy):
                 return
             kept: Any = cache.get(claim.key)
         except Exception as error:  # whatever a cache raises when it is away
             _logger.exception("The cache %r does not answer.", claim.cache)
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "5"}) from error
-        fingerprint, answer = kept or (claim.fingerprint, None)
+        fingerprint, answer, is_done = kept or (claim.fingerprint, None, False)
         if fingerprint != claim.fingerprint:
             raise InvalidInput([_fault("This key has been used with another request.", "key_reused")])
         if answer is None:
-            raise Conflict([_fault("A request with this key is being worked on.", "in_progress")])
+            raise Conflict([_fault(_DONE, "done") if is_done else _fault(_BUSY, "in_progress")])
         status, headers, body = answer
         response = Response(body, status)
         response.raw_headers = [*headers, (b"content-length", str(len(body)).encode())]
@@ -168,26 +182,41 @@ class IdempotentRoute(APIRoute):
             except _Repeated as repeated:
                 return repeated.response
             except BaseException:
-                await _settle(request, None)
+                await _release(request.scope)
                 raise
-            await _settle(request, response)
+            await _keep(request.scope, response)
             return response
 
         return handle
 
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request; one whose transaction was not committed has not been done."""
+        try:
+            await super().handle(scope, receive, send)
+        finally:
+            await _release(scope)
 
-async def _settle(request: Request, response: Response | None) -> None:
-    """Keep the answer of a request that was done, or give others the right to do it."""
-    claim: _Claim | None = request.scope.pop(_CLAIM, None)
-    if claim is None:
+
+async def _keep(scope: Scope, response: Response) -> None:
+    """Keep the answer of a request that was done."""
+    claim: _Claim | None = scope.get(_CLAIM)
+    if claim is None or response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        await _release(scope)
         return
-    is_kept = response is not None and response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
     try:
-        if response is not None and is_kept and hasattr(response, "body"):
-            await sync_to_async(claim.keep)(response)
-        else:
-            await sync_to_async(claim.release)()
+        await sync_to_async(claim.keep)(response)
     except Exception:  # the work is done, and its answer is right
+        _logger.exception("The cache %r does not answer.", claim.cache)
+
+
+async def _release(scope: Scope) -> None:
+    """Give others the right to do a request, unless its answer is kept."""
+    claim: _Claim | None = scope.pop(_CLAIM, None)
+    if claim is None or claim.is_kept:
+        return
+    try:
+        await sync_to_async(claim.release)()
+    except Exception:
         _logger.exception("The cache %r does not answer.", claim.cache)
 
 
@@ -196,12 +225,19 @@ def _fault(message: str, kind: str) -> Fault:
 
 
 def _named(owner: Any) -> str:
-    return f"{owner._meta.label_lower}:{owner.pk}" if isinstance(owner, Model) else str(owner)
+    if (pk := getattr(owner, "pk", None)) is None:
+        return str(owner)
+    return f"{owner._meta.label_lower if isinstance(owner, Model) else type(owner).__qualname__}:{pk}"
 
 
-def _credentials(request: Request) -> str:
-    session = request.cookies.get(settings.SESSION_COOKIE_NAME, "")
-    return f"{request.headers.get('Authorization', '')}\n{session}"
+def _whose(request: Request) -> str:
+    """Return whose keys a request's are: those of its user, or of whoever has the same credentials."""
+    slot: object = request.scope.get(SLOT)
+    if isinstance(slot, RequestSlot) and slot.user is not None:
+        return _named(slot.user)
+    headers = [request.headers.get(name, "") for name in _CREDENTIALS]
+    cookies = sorted(one for one in request.cookies.items() if one[0] != settings.CSRF_COOKIE_NAME)
+    return repr((headers, cookies))
 
 
 async def _fingerprint(request: Request) -> str:

@@ -194,6 +194,11 @@ class RequestSlot:
             self.request.meet(connection)
         return self.request
 
+    @property
+    def user(self) -> Any:
+        """Who has shown who they are; None if nobody has asked yet, or there is nobody."""
+        return self._user
+
     def set_user(self, user: Any) -> None:
         """Have Django's request give this user, once there is one."""
         self._user = user
