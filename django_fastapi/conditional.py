@@ -5,6 +5,7 @@ from hashlib import sha256
 from typing import Final
 
 from django.utils.http import parse_etags, quote_etag
+from starlette.datastructures import Headers
 
 from .exceptions import PreconditionFailed, PreconditionRequired
 
@@ -34,7 +35,7 @@ def check_match(headers: Mapping[str, str], etag: str, *, is_required: bool = Fa
         PreconditionFailed: `If-Match` names other versions, or `If-None-Match` this one; answered with 412.
         PreconditionRequired: The request does not say; answered with 428 (RFC 6585).
     """
-    wanted, unwanted = headers.get("If-Match"), headers.get("If-None-Match")
+    wanted, unwanted = _field(headers, "If-Match"), _field(headers, "If-None-Match")
     if wanted is None and unwanted is None and is_required:
         raise PreconditionRequired
     if wanted is not None and not _is_wanted(etag, parse_etags(wanted)):
@@ -45,8 +46,14 @@ def check_match(headers: Mapping[str, str], etag: str, *, is_required: bool = Fa
 
 def is_known(headers: Mapping[str, str], etag: str) -> bool:
     """Return whether the client has this version already, so that 304 is enough: `If-None-Match` names it."""
-    tags = parse_etags(headers.get("If-None-Match", ""))
+    tags = parse_etags(_field(headers, "If-None-Match") or "")
     return tags == _ANY or etag.removeprefix(_WEAK) in {tag.removeprefix(_WEAK) for tag in tags}
+
+
+def _field(headers: Mapping[str, str], name: str) -> str | None:
+    """Return a list of a request, which may stand in several lines (RFC 9110, section 5.3)."""
+    lines = headers.getlist(name) if isinstance(headers, Headers) else [headers[name]] if name in headers else []
+    return ", ".join(lines) if lines else None
 
 
 def _is_wanted(etag: str, tags: list[str]) -> bool:

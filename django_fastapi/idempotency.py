@@ -163,7 +163,8 @@ class _Idempotent:
             raise Conflict([_fault(_DONE, "done") if is_done else _fault(_BUSY, "in_progress")])
         status, headers, body = answer
         response = Response(body, status)
-        response.raw_headers = [*headers, (b"content-length", str(len(body)).encode())]
+        length = [] if status == HTTPStatus.NO_CONTENT else [(b"content-length", str(len(body)).encode())]
+        response.raw_headers = [*headers, *length]
         response.headers[REPLAYED] = "true"
         raise _Repeated(response)
 

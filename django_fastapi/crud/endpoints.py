@@ -7,14 +7,14 @@ from urllib.parse import quote
 
 from asgiref.sync import sync_to_async
 from fastapi import Depends, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from django_fastapi.conditional import is_known
 from django_fastapi.orm.fields import field_type
 from django_fastapi.orm.introspection import value_field
 from django_fastapi.shortcuts import ObjectOr404
 
-from .options import Crud, Hooks, Operation
+from .options import Crud, Operation
 from .store import Shown, Store
 
 K = TypeVar("K")
@@ -30,6 +30,8 @@ class Change(BaseModel, Generic[K, V]):
         key: The primary key of the object.
         values: What is to be changed of it.
     """
+
+    model_config = ConfigDict(extra="forbid")
 
     key: K
     values: V
@@ -47,7 +49,7 @@ def make_endpoint(crud: Crud, operation: Operation) -> Callable[..., Any]:
 
     made: Any = async_endpoint if crud.run_async else endpoint
     made.__signature__ = Signature([_parameter("store", Annotated[Store, Depends(_store(crud))]), *parameters])
-    made.__name__ = f"{operation}_{crud.name}"
+    made.__name__ = made.__qualname__ = f"{operation}_{crud.name}"
     made.__doc__ = words
     found: Callable[..., Any] = made
     return found
@@ -66,8 +68,7 @@ def _store(crud: Crud) -> Callable[..., Store]:
     def get_store(user: Any = None) -> Store:
         return Store(crud, user)
 
-    needs_user = bool(crud.get_queryset or crud.related) or crud.hooks != Hooks()
-    parameters = [_parameter("user", Annotated[Any, Depends(crud.user)])] if needs_user else []
+    parameters = [_parameter("user", Annotated[Any, Depends(crud.user)])] if crud.needs_user else []
     get_store.__signature__ = Signature(parameters)  # type: ignore[attr-defined] # known to `inspect` alone
     return get_store
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import Enum
 from typing import Any, Final, Literal, TypeAlias, TypedDict, TypeGuard, get_args
 
@@ -20,7 +21,7 @@ from django_fastapi.orm import (
     Page,
     PageParams,
 )
-from django_fastapi.orm.writing import plan_write
+from django_fastapi.orm.writing import WritePlan, plan_write
 
 Operation: TypeAlias = Literal[
     "list", "retrieve", "create", "put", "patch", "delete", "bulk_create", "bulk_update", "bulk_delete"
@@ -156,6 +157,11 @@ class Crud:
         """Whether the field of the etag is a number that is counted up."""
         return self.etag not in (None, CONTENT) and isinstance(self.model._meta.get_field(str(self.etag)), IntegerField)
 
+    @property
+    def needs_user(self) -> bool:
+        """Whether what is done depends on the user, whatever guards it."""
+        return bool(self.get_queryset or self.related) or self.hooks != Hooks()
+
     def dependencies_of(self, operation: Operation) -> list[Any]:
         """Return what guards an operation."""
         given = self.permissions
@@ -173,12 +179,13 @@ def configure(model: type[Model], read: type[ModelSchema], options: CrudOptions)
     Raises:
         ConfigurationError: Something does not fit; the message names it and the cure.
     """
+    _check_names(options)
     write = options.get("write")
     patch = options.get("patch") or (write.partial() if write else None)
     operations = _operations(options, has_write=write is not None, has_patch=patch is not None)
     for schema, needed in ((write, _WRITING), (patch, _PATCHING)):
         if schema is not None and needed & set(operations):
-            plan_write(schema, model)  # its errors are told now
+            _check_plan(plan_write(schema, model), options)  # its errors are told now
     page, page_params = _pagination(options.get("pagination", Page))
     etag = options.get("etag")
     if etag not in (None, CONTENT):
@@ -212,6 +219,33 @@ def configure(model: type[Model], read: type[ModelSchema], options: CrudOptions)
         name=options.get("name", str(model._meta.model_name)),
         responses=options.get("responses", {}),
     )
+
+
+def _check_names(options: CrudOptions) -> None:
+    """See that there is no option of another name, which would change nothing.
+
+    Raises:
+        ConfigurationError: There is one.
+    """
+    known = list(CrudOptions.__annotations__)
+    for name in options:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(known)}."
+            raise ConfigurationError(f"`crud_router` has no option `{name}`: {hint}")
+
+
+def _check_plan(plan: WritePlan, options: CrudOptions) -> None:
+    """See that no body says which version an object is.
+
+    Raises:
+        ConfigurationError: One can.
+    """
+    etag = options.get("etag")
+    if etag not in (None, CONTENT) and etag in {slot.field.name for slot in plan.columns}:
+        raise ConfigurationError(
+            f"`{plan.schema.__name__}` writes `{etag}`, by which `etag` tells versions: take it out of the schema."
+        )
 
 
 def _operations(options: CrudOptions, *, has_write: bool, has_patch: bool) -> tuple[Operation, ...]:

@@ -75,7 +75,7 @@ def _add(router: APIRouter, crud: Crud, operation: Operation) -> None:
         name=f"{crud.name}_{operation}",
         status_code=_STATUSES.get(operation, 200),
         response_model=_response_model(crud, operation, is_bulk=operation in _BULK),
-        dependencies=[*guards, idempotent(by=crud.user if guards else None)] if is_once else guards,
+        dependencies=[*guards, idempotent(by=crud.user if guards or crud.needs_user else None)] if is_once else guards,
         responses={**_responses(crud, operation, is_guarded=bool(guards), is_once=is_once), **crud.responses},
     )
 

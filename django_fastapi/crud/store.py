@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.db import router
 from django.db.models import F, Model, QuerySet
 
 from django_fastapi.conditional import check_match, etag_of
@@ -11,6 +12,7 @@ from django_fastapi.exceptions import Fault, InvalidInput, UnfitValue
 from django_fastapi.lookups import fit
 from django_fastapi.orm import ModelSchema, plan_query
 from django_fastapi.orm.querysets import planned
+from django_fastapi.orm.rows import is_stock
 from django_fastapi.orm.writing import BODY, Item, Writer, writing
 from django_fastapi.orm.writing.locking import locked
 from django_fastapi.shortcuts.objects import find_object
@@ -57,6 +59,13 @@ class Store:
             return self._crud.get_queryset(self._user)
         return self._crud.model._default_manager.all()
 
+    @property
+    def _changeable(self) -> QuerySet[Any]:
+        """All that the user may see, in the database that is written to: a replica may be behind."""
+        rows = self.visible
+        chosen: str | None = vars(rows)["_db"]
+        return rows if chosen else rows.using(router.db_for_write(rows.model))
+
     def show(self, key: Any) -> Shown:
         """Return an object.
 
@@ -67,11 +76,14 @@ class Store:
 
     def create(self, data: ModelSchema) -> Shown:
         """Save a new object."""
-        return self._show_saved(self._save([Item(data)])[0])
+        with self._writing() as writer:
+            return self._show_saved(self._save_with(writer, [Item(data)])[0])
 
     def create_all(self, bodies: Sequence[ModelSchema]) -> list[Any]:
         """Save new objects, all of them or none."""
-        return self._saved_ones([Item(data, None, (*BODY, index)) for index, data in enumerate(bodies)])
+        items = [Item(data, None, (*BODY, index)) for index, data in enumerate(bodies)]
+        with self._writing() as writer:
+            return self._reread(self._save_with(writer, items))
 
     def update(self, key: Any, data: ModelSchema, headers: Headers) -> Shown:
         """Save changes of an object.
@@ -83,8 +95,7 @@ class Store:
         """
         with self._writing() as writer:
             found = self._find_to_change({self._crud.lookup_field: key}, headers)
-            saved = self._save_with(writer, [Item(data, found)])[0]
-        return self._show_saved(saved)
+            return self._show_saved(self._save_with(writer, [Item(data, found)])[0])
 
     def update_all(self, changes: Sequence[tuple[Any, ModelSchema]]) -> list[Any]:
         """Save changes of several objects, given by their keys, all of them or none."""
@@ -94,7 +105,7 @@ class Store:
                 writer,
                 [Item(data, found[index], (*BODY, index, "values")) for index, (_, data) in enumerate(changes)],
             )
-        return self._reread(saved)
+            return self._reread(saved)
 
     def delete(self, key: Any, headers: Headers) -> None:
         """Delete an object; see `update`."""
@@ -109,11 +120,7 @@ class Store:
 
     def _writing(self) -> Any:
         scopes = {model: get(self._user) for model, get in self._crud.related.items()}
-        return writing(self._crud.model, {self._crud.model: self.visible, **scopes})
-
-    def _save(self, items: Sequence[Item]) -> list[Any]:
-        with self._writing() as writer:
-            return self._save_with(writer, items)
+        return writing(self._crud.model, {self._crud.model: self._changeable, **scopes})
 
     def _save_with(self, writer: Writer, items: Sequence[Item]) -> list[Any]:
         saved = writer.save(items, before=self._prepare)
@@ -140,14 +147,18 @@ class Store:
         """Return an object to be changed, locked, if it is the version that the client means."""
         found = find_object(self._whole(), (), lookup, keys=tuple(lookup))
         if self._crud.etag is not None:
-            etag = self._etag(found) if self._crud.etag != CONTENT else self._shown({"pk": found.pk}).etag
+            etag = (
+                self._etag(found)
+                if self._crud.etag != CONTENT
+                else self._shown({"pk": found.pk}, self._changeable).etag
+            )
             check_match(headers, str(etag), is_required=self._crud.require_match)
         return found
 
     def _whole(self) -> QuerySet[Any]:
         """Return what the user may see as whole rows, locked if they are to be."""
         model = self._crud.model
-        rows = self.visible
+        rows = self._changeable
         if self._crud.get_queryset is not None:
             # Rows of a query that groups, or gives some of the columns, could not be locked or saved.
             rows = model._base_manager.using(rows.db).filter(pk__in=rows.order_by().values("pk"))
@@ -173,9 +184,6 @@ class Store:
             raise InvalidInput(faults)
         return [found[key] for key in keys]
 
-    def _saved_ones(self, items: Sequence[Item]) -> list[Any]:
-        return self._reread(self._save(items))
-
     def _reread(self, saved: Sequence[Any]) -> list[Any]:
         """Return saved objects as the user sees them, in their order."""
         rows = planned(plan_query(self._crud.read, self._crud.model), self._rows_of([one.pk for one in saved]))
@@ -188,10 +196,11 @@ class Store:
 
     def _rows_of(self, keys: list[Any]) -> QuerySet[Any]:
         """Return what was saved: a user may have made what they must not see."""
-        rows = self.visible.filter(pk__in=keys)
-        if self._crud.get_queryset is None or rows.exists():
-            return rows
-        return self._crud.model._base_manager.filter(pk__in=keys)
+        rows, model = self._changeable, self._crud.model
+        shows_all = self._crud.get_queryset is None and is_stock(type(model._default_manager))
+        if shows_all or rows.filter(pk__in=keys).exists():
+            return rows.filter(pk__in=keys)
+        return model._base_manager.using(rows.db).filter(pk__in=keys)
 
     def _shown(self, lookup: dict[str, Any], rows: QuerySet[Any] | None = None) -> Shown:
         crud = self._crud
@@ -202,7 +211,8 @@ class Store:
         also = [] if crud.lookup_field == "pk" else [crud.lookup_field]
         rows = planned(plan_query(crud.read, rows.model), rows, also=also)
         found: Any = find_object(rows, (), lookup, keys=tuple(lookup))
-        key = getattr(found, crud.lookup_field)
+        name = crud.lookup_field
+        key = getattr(found, name if name == "pk" else found._meta.get_field(name).attname)
         if crud.etag is None:
             return Shown(found, None, key)
         if crud.etag != CONTENT:

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Header
 from starlette.routing import NoMatchFound
 
 from django_fastapi.crud import Hooks, crud_router
+from django_fastapi.exceptions import ConfigurationError
 from django_fastapi.orm import ModelSchema
 from django_fastapi.testing import Client
 from tests.project.workshop.models import Maker, Tool
@@ -89,3 +90,20 @@ def test_further_answers_are_in_the_document_of_every_operation(api: FastAPI) ->
         assert operation["responses"]["402"]["description"] == "Pay first."
         assert operation["responses"]["409"]["description"] == "As we say."
     assert operations[0]["responses"]["422"]
+
+
+def test_an_option_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="did you mean `get_queryset`"):
+        crud_router(Tool, read=ToolSchema, get_query_set=own)  # type: ignore[call-arg]
+    with pytest.raises(ConfigurationError, match="there are write, "):
+        crud_router(Tool, read=ToolSchema, zzz=1)  # type: ignore[call-arg]
+
+
+def test_a_body_cannot_say_which_version_it_is() -> None:
+    class VersionedIn(ModelSchema):
+        class Meta:
+            model = Tool
+            fields = ["code", "version"]
+
+    with pytest.raises(ConfigurationError, match="`VersionedIn` writes `version`"):
+        crud_router(Tool, read=ToolSchema, write=VersionedIn, etag="version")

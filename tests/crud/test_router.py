@@ -385,3 +385,15 @@ def test_a_post_with_a_key_is_done_once(mount: Callable[..., None], site_client:
     assert answers[0].content == answers[1].content
     assert answers[1].headers["Location"] == answers[0].headers["Location"]
     assert Tool.objects.count() == 1
+
+
+def test_an_object_that_the_default_manager_hides_is_shown_to_who_made_it(api: FastAPI, site_client: Client) -> None:
+    class LabelSchema(ModelSchema):
+        class Meta:
+            model = Label
+            fields = ["id", "name", "hidden"]
+
+    api.include_router(crud_router(Label, read=LabelSchema, write=LabelSchema, permissions=[], prefix="/labels"))
+    made = site_client.post("/labels", json={"name": "x", "hidden": True})
+    assert (made.status_code, made.json()["hidden"]) == (201, True)
+    assert site_client.get(f"/labels/{made.json()['id']}").status_code == 404

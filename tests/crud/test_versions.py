@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import connections
+from django.db.models import Model
 from django.test.utils import CaptureQueriesContext
 from fastapi import FastAPI
 from pytest_django import DjangoDbBlocker, Settings
@@ -251,3 +252,70 @@ def test_changes_of_one_object_wait_for_each_other(
     assert both.broken, "both had read the row"
     tool.refresh_from_db()
     assert tool.version == 2, workshop
+
+
+def test_a_version_may_be_named_in_one_of_several_lines(api: FastAPI, site_client: Client, tool: Tool) -> None:
+    add_tools(api, etag="version")
+    url = f"/tools/{tool.pk}"
+    tag = site_client.get(url).headers["ETag"]
+    lines = [("If-Match", '"other"'), ("If-Match", tag)]
+    assert site_client.patch(url, json={"rack": 1}, headers=lines).status_code == 200
+    tag = site_client.get(url).headers["ETag"]
+    assert site_client.get(url, headers=[("If-None-Match", '"other"'), ("If-None-Match", tag)]).status_code == 304
+
+
+class ReplicaRouter:
+    """Reads from a database that nothing is copied to."""
+
+    def db_for_read(self, model: type[Model], **_: Any) -> str:
+        return ALIAS if model._meta.app_label == "workshop" else "default"
+
+    def db_for_write(self, model: type[Model], **_: Any) -> str:  # noqa: ARG002 (Django's signature)
+        return "default"
+
+    def allow_relation(self, *_: Any, **__: Any) -> bool:
+        return True
+
+
+class PlainToolOut(ModelSchema):
+    class Meta:
+        model = Tool
+        fields = ["id", "code", "rack"]
+
+
+class PlainToolIn(ModelSchema):
+    class Meta:
+        model = Tool
+        fields = ["code", "rack"]
+
+
+@pytest.fixture
+def replica(django_db_setup: None, django_db_blocker: DjangoDbBlocker, settings: Settings) -> Iterator[None]:  # noqa: ARG001
+    with django_db_blocker.unblock(), archive_on("sqlite", "workshop"):
+        settings.DATABASE_ROUTERS = [f"{__name__}.ReplicaRouter"]
+        yield
+        for model in (Tool, Maker):
+            model.objects.using("default").all().delete()
+
+
+@pytest.mark.usefixtures("replica")
+def test_what_is_written_is_looked_at_where_it_is_written(api: FastAPI, site_client: Client) -> None:
+    api.include_router(
+        crud_router(
+            Tool,
+            read=PlainToolOut,
+            write=PlainToolIn,
+            permissions=[],
+            prefix="/tools",
+            etag="version",
+            hooks=Hooks(before_save=lambda one, _: setattr(one, "maker_id", 1)),
+        )
+    )
+    for alias in ("default", ALIAS):
+        Maker(pk=1, name="Forge").save(using=alias)
+        Tool(pk=1, code="a", name="a", maker_id=1, rack=0).save(using=alias)
+    tag = {"If-Match": site_client.get("/tools/1").headers["ETag"]}
+    changed = site_client.patch("/tools/1", json={"rack": 1}, headers=tag)
+    assert (changed.status_code, changed.json()["rack"]) == (200, 1)
+    assert site_client.patch("/tools/1", json={"rack": 2}, headers=tag).status_code == 412
+    assert site_client.delete("/tools/1", headers=tag).status_code == 412
