@@ -2,11 +2,12 @@
 
 from types import ModuleType
 
-from django.apps import AppConfig
-from django.conf import settings
+from django.apps import AppConfig, apps
+from django.contrib.auth import get_user_model
 from django.core.checks import Tags, register
 from django.core.signals import setting_changed
 from django.db.backends.signals import connection_created
+from django.db.models import Model
 from django.db.models.signals import class_prepared, post_delete, post_save
 
 from .auth.checks import check_auth_of_routes, check_auth_settings
@@ -59,7 +60,15 @@ class DjangoFastAPIConfig(AppConfig):
     def _know_users(self) -> None:
         from .auth.token_checks import check_token_deployment, check_tokens  # noqa: PLC0415 (it imports models)
 
-        for signal in (post_save, post_delete):
-            signal.connect(drop_cached_user, sender=settings.AUTH_USER_MODEL)
+        for model in apps.get_models():
+            self._know_user(model)
+        class_prepared.connect(self._know_user)
         register(check_tokens, Tags.security)
         register(check_token_deployment, Tags.security, deploy=True)
+
+    def _know_user(self, sender: type[Model], **_: object) -> None:
+        """Have the cache of users hear of a model whose rows are users: the project's, its proxies, its children."""
+        if issubclass(sender, get_user_model()):
+            # Of no other model: Django deletes rows of those that somebody listens to one by one.
+            for signal in (post_save, post_delete):
+                signal.connect(drop_cached_user, sender=sender)

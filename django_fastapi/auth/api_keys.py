@@ -12,7 +12,7 @@ from django.utils.crypto import constant_time_compare
 from .exceptions import BadCredential
 from .models import APIKey
 from .stamps import has_stamp, stamp_of
-from .users import is_active
+from .users import is_active, owner_of, with_users
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -58,13 +58,14 @@ def find_key(text: str) -> APIKey:
     parts = text.split("_", _PARTS - 1) if len(text) <= _MAX_LENGTH and text.isascii() else []
     if len(parts) != _PARTS or parts[0] != MARK or not parts[1].isalnum():
         raise BadCredential("It does not look like an API key.")
-    row = APIKey.objects.select_related("user").filter(prefix=parts[1]).first()
+    row: APIKey | None = with_users(APIKey.objects.filter(prefix=parts[1])).first()
     if row is None or not constant_time_compare(row.digest, _digest(parts[2])):
         raise BadCredential("There is no such API key.")
     moment = timezone.now()
     if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= moment):
         raise BadCredential("The API key was revoked or has expired.")
-    if not is_active(row.user) or not has_stamp(row.user, row.stamp):
+    user = owner_of(row)
+    if user is None or not is_active(user) or not has_stamp(user, row.stamp):
         raise BadCredential("The user is not active, or their password or name has changed since.")
     _note_use(row, moment)
     return row

@@ -14,7 +14,7 @@ from django_fastapi.exceptions import ConfigurationError
 from django_fastapi.requests import SLOT, RequestSlot, slot_of
 
 from .exceptions import BadCredential, NotAuthenticated
-from .schemes.base import Authentication, Found, Scheme
+from .schemes.base import AGAIN, Authentication, Found, Scheme
 from .schemes.loading import load_schemes
 
 if TYPE_CHECKING:
@@ -90,9 +90,8 @@ class UserDependency:
         Raises:
             NotAuthenticated: The credential does not hold any more.
         """
-        return await self.ask(
-            HTTPConnection({**connection.scope, SLOT: RequestSlot(connection.scope, None), _DONE: {}})
-        )
+        afresh: dict[str, object] = {SLOT: RequestSlot(connection.scope, None), _DONE: {}, AGAIN: True}
+        return await self.ask(HTTPConnection({**connection.scope, **afresh}))
 
     async def ask(self, connection: HTTPConnection) -> Any:
         """Return the user of a request, outside of FastAPI's dependencies; those have no need to ask again.
@@ -129,7 +128,7 @@ class UserDependency:
         done: dict[tuple[Scheme, ...], Authentication | None] = connection.scope.setdefault(_DONE, {})
         if schemes not in done:
             slot = slot_of(connection)
-            slot.varies_on |= {scheme.header for scheme in schemes}
+            slot.varies_on = slot.varies_on.union(*(scheme.varies_on for scheme in schemes))
             done[schemes] = authentication = await self._authenticate(connection, found)
             if authentication is not None:
                 slot.set_user(authentication.user)
@@ -175,6 +174,12 @@ def current_user_by(*schemes: Scheme, optional: bool = False) -> UserDependency:
     if not schemes:
         raise ConfigurationError("`current_user_by()` needs a scheme, such as `current_user_by(SessionAuth())`.")
     return UserDependency(schemes, optional)
+
+
+def authentications_of(connection: HTTPConnection) -> list[Authentication]:
+    """Return by what the user of a request has been found, by each of the dependencies that have been asked so far."""
+    done: dict[tuple[Scheme, ...], Authentication | None] = connection.scope.get(_DONE, {})
+    return [one for one in done.values() if one is not None]
 
 
 async def public() -> None:

@@ -7,7 +7,7 @@ say what their tokens look like, and Django REST framework's `authtoken`.
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps
@@ -20,7 +20,7 @@ from .exceptions import BadCredential
 from .keys import get_keys
 from .settings import DRF_TOKEN, NINJA_JWT, SIMPLEJWT, get_auth_settings
 from .tokens import ACCESS, REFRESH, decode, key_id
-from .users import find_user, is_active
+from .users import find_user, is_active, owner_of, with_users
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -101,7 +101,7 @@ def user_of_refresh_token(token: str) -> "AbstractBaseUser":
     token_id: object = claims.get(issuer.get("JTI_CLAIM", "jti"))
     if not isinstance(token_id, str) or _is_blacklisted(token_id):
         raise BadCredential("The token has no id, or stands on the blacklist.")
-    if not single_use.use(f"foreign:{token_id}", _moment(claims["exp"])):
+    if not single_use.use(f"foreign:{token_id}", _end_of(claims)):
         raise BadCredential("The token was used before.")
     return user
 
@@ -115,12 +115,14 @@ def user_of_drf_token(key: str) -> "AbstractBaseUser":
     """
     model: Any = apps.get_model(_DRF)
     token: Any = None
+    user: AbstractBaseUser | None = None
     if len(key) <= _MAX_LENGTH and key.isalnum() and key.isascii():
-        token = model._default_manager.select_related("user").filter(key=key).first()
+        token = with_users(model._default_manager.filter(key=key)).first()
     # Some collations take one letter for another.
-    if token is None or token.key != key or not is_active(token.user):
+    if token is not None and token.key == key:
+        user = owner_of(token)
+    if user is None or not is_active(user):
         raise BadCredential("There is no such token, or its user is not active.")
-    user: AbstractBaseUser = token.user
     return user
 
 
@@ -192,9 +194,12 @@ def _is_blacklisted(token_id: str) -> bool:
     return bool(model._default_manager.filter(token__jti=token_id).exists())
 
 
-def _moment(seconds: object) -> datetime:
-    """Return the time of a claim, which PyJWT has verified and may have read from text."""
+def _end_of(claims: Mapping[str, Any]) -> datetime:
+    """Return until when a token is taken, by what PyJWT has verified and may have read from text."""
+    leeway = get_auth_settings().jwt.leeway
+    zone = timezone.get_default_timezone() if settings.USE_TZ else None
     try:
-        return datetime.fromtimestamp(int(seconds), timezone.get_default_timezone() if settings.USE_TZ else None)  # type: ignore[call-overload]
+        expires_at = datetime.fromtimestamp(int(claims["exp"]), zone)
+        return expires_at + (leeway if isinstance(leeway, timedelta) else timedelta(seconds=leeway))
     except (ValueError, OverflowError, OSError):
         raise BadCredential("The token never expires.") from None

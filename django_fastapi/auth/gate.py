@@ -13,8 +13,8 @@ from starlette.requests import HTTPConnection
 from django_fastapi.matches import find_route
 from django_fastapi.types import ASGIApp, Message, Receive, Scope, Send
 
-from .dependencies import current_user
-from .routes import RouteAuth, read_auth
+from .dependencies import UserDependency, current_user
+from .routes import read_auth
 from .settings import get_auth_settings
 
 _ABOUT_REQUEST: Final = frozenset(
@@ -63,17 +63,17 @@ class Gate:
             await self._serve(scope, receive, send)
 
     async def _require_user(self, scope: Scope) -> None:
-        asked = self._read(find_route(self._api.routes, scope))
-        if asked is not None and not asked.is_public and not self._is_overridden(asked):
-            for source in asked.users or (current_user,):
-                await source.ask(HTTPConnection(scope))
+        route = find_route(self._api.routes, scope)
+        asked = read_auth(route)
+        if asked is None or asked.is_public:
+            return
+        everybody = () if current_user in self._api.dependency_overrides else (current_user,)
+        for source in self._users_of(route) if asked.users else everybody:
+            await source.ask(HTTPConnection(scope))
 
     async def find_refusal(self, scope: Scope) -> HTTPException | None:
         """Return what a request is told whose route wants a user, if it does not show a valid credential."""
-        asked = self._read(find_route(self._api.routes, scope))
-        if asked is None or not asked.users or self._is_overridden(asked):
-            return None
-        for source in asked.users:
+        for source in self._users_of(find_route(self._api.routes, scope)):
             try:
                 refusal = await source.find_refusal(HTTPConnection(scope))
             except Exception:  # noqa: BLE001 (whatever the body or the database has to do with it, there is an answer)
@@ -91,12 +91,10 @@ class Gate:
         handling = ExceptionMiddleware(fail, handlers=dict(self._api.exception_handlers))
         await handling({**scope, "app": self._api}, receive, send)
 
-    def _read(self, route: RouteContext | None) -> RouteAuth | None:
-        return None if route is None else read_auth(route)
-
-    def _is_overridden(self, asked: RouteAuth) -> bool:
-        overrides = self._api.dependency_overrides
-        return bool(overrides) and any(source in overrides for source in (current_user, *asked.users))
+    def _users_of(self, route: RouteContext | None) -> tuple[UserDependency, ...]:
+        """Return the dependencies that give the user of a route, without those in whose place others are asked."""
+        asked = read_auth(route, self._api.dependency_overrides)
+        return () if asked is None else asked.users
 
 
 class _Answer:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from django.db import connections, models
 from django.db.models.manager import BaseManager
+from django.utils import timezone
 
 _GET: Final = "get_queryset"
 _PLAIN_KEYS: Final = frozenset(
@@ -105,7 +106,7 @@ def _sample(field: Any) -> Any:
     kind = field.get_internal_type()
     if kind == "UUIDField":
         return "00000000-0000-0000-0000-000000000000"
-    return "2000-01-01T00:00:00Z" if kind == "DateTimeField" else "1"
+    return timezone.now() if kind == "DateTimeField" else "1"
 
 
 def forget_statements(**_: Any) -> None:

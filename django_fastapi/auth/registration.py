@@ -6,12 +6,16 @@ from typing import Any, Final
 from django.contrib import auth
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, router, transaction
+from django.utils.translation import gettext_lazy as _
 
 from django_fastapi.exceptions import Conflict, Fault, InvalidInput
 
+from .users import check_password
+
 _UNIQUE: Final = frozenset({"unique", "unique_together"})
 _PASSWORD: Final = "password"  # noqa: S105 (the name of a field)
+_INVALID: Final = _("Enter a valid value.")
 
 
 def create_inactive_user(values: Mapping[str, Any], password: str) -> Any:
@@ -22,21 +26,26 @@ def create_inactive_user(values: Mapping[str, Any], password: str) -> Any:
         password: The password.
 
     Raises:
-        InvalidInput: A validator of the model or of AUTH_PASSWORD_VALIDATORS refuses a value.
+        InvalidInput: A validator of the model or of AUTH_PASSWORD_VALIDATORS refuses a value, or the database cannot
+            hold it.
         Conflict: There is such a user already.
     """
     model: Any = auth.get_user_model()
     user = model(**values, is_active=False)
-    user.set_password(password)
+    # Django's `clean` does so too, when the validators have seen the name.
+    setattr(user, model.USERNAME_FIELD, model.normalize_username(user.get_username()))
     faults = [*_faults(user), *_password_faults(password, user)]
     if faults:
         raise Conflict(faults) if all(fault.kind in _UNIQUE for fault in faults) else InvalidInput(faults)
+    user.set_password(password)
     try:
-        with transaction.atomic(using=model._default_manager.db):
+        with transaction.atomic(using=router.db_for_write(model, instance=user)):
             user.save()
     except IntegrityError:
         # Another request was faster: the validators find its row now.
         raise Conflict(_faults(user)) from None
+    except DataError:
+        raise InvalidInput([Fault(("body",), _INVALID)]) from None
     return user
 
 
@@ -61,6 +70,7 @@ def _faults(user: Any) -> Iterator[Fault]:
 
 def _password_faults(password: str, user: Any) -> Iterator[Fault]:
     try:
+        check_password(password)
         validate_password(password, user)
     except ValidationError as error:
         yield from (_fault(_PASSWORD, one) for one in error.error_list)

@@ -15,7 +15,7 @@ from .models import RefreshFamily, UsedToken, require_store
 from .settings import get_auth_settings
 from .stamps import has_stamp, stamp_of
 from .tokens import ACCESS, REFRESH, Claims, mint, now, seconds, verify
-from .users import identity_of, is_active
+from .users import identity_of, is_active, owner_of, with_users
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -147,17 +147,18 @@ def _rotate(claims: Claims, families: QuerySet[RefreshFamily]) -> Grant | BadCre
     is_rotated = families.filter(current=claims.token_id, ended_at=None, expires_at__gt=moment).update(
         current=_new_id(), previous=claims.token_id, rotated_at=moment, expires_at=expires_at
     )
-    family = families.select_related("user").first()
+    family: RefreshFamily | None = with_users(families).first()
     if family is None or family.ended_at is not None:
         return BadCredential("The family of the token has ended.")
     if not is_rotated and not _is_retry(family, claims, moment):
         if family.current != claims.token_id:
             _end(families)
         return BadCredential("The token was used before, or has expired.")
-    if not _is_still(family.user, claims):
+    user = owner_of(family)
+    if user is None or not _is_still(user, claims):
         _end(families)
         return BadCredential("The user is not active, or their password or name has changed since.")
-    return _grant(family.user, family, authenticated_at)
+    return _grant(user, family, authenticated_at)
 
 
 def _is_still(user: "AbstractBaseUser", claims: Claims) -> bool:

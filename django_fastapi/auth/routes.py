@@ -1,6 +1,6 @@
 """What the routes of an API ask of their users: read off their dependencies."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,16 +27,18 @@ class RouteAuth:
     requirements: tuple[Requirement, ...]
 
 
-def read_auth(route: Any) -> RouteAuth | None:
+def read_auth(route: Any, overridden: Container[Any] = ()) -> RouteAuth | None:
     """Return what a route asks of its user; None if it is no route of FastAPI's.
 
     Args:
         route: A route, or its context.
+        overridden: Dependencies that are not asked, and neither are those that they ask for:
+            `api.dependency_overrides` has others in their place.
     """
     dependant = getattr(route, "dependant", None)
     if dependant is None:
         return None
-    calls = list(dict.fromkeys(_calls(dependant)))
+    calls = list(dict.fromkeys(_calls(dependant, overridden)))
     return RouteAuth(
         public in calls,
         tuple(call for call in calls if isinstance(call, UserDependency) and not call.is_optional),
@@ -59,7 +61,8 @@ def _iter_routes(routes: Sequence[BaseRoute], prefix: str) -> Iterator[tuple[str
             yield path, route
 
 
-def _calls(dependant: Any) -> Iterator[Any]:
+def _calls(dependant: Any, overridden: Container[Any]) -> Iterator[Any]:
     for one in dependant.dependencies:
-        yield one.call
-        yield from _calls(one)
+        if one.call not in overridden:
+            yield one.call
+            yield from _calls(one, overridden)

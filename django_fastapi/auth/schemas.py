@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
+from django.db import DEFAULT_DB_ALIAS
+from django.db.models import DateTimeField
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -16,13 +18,21 @@ from pydantic import (
 )
 
 from django_fastapi.exceptions import UnfitValue
-from django_fastapi.lookups import check_text
+from django_fastapi.lookups import check_text, fit
 
 
 def _is_ahead(moment: datetime) -> datetime:
     if moment <= datetime.now(UTC):
         raise ValueError("must be in the future")
     return moment
+
+
+def _fit(moment: datetime) -> Any:
+    """Return a point in time as a column holds it: in UTC, or without `USE_TZ` a naive one."""
+    try:
+        return fit(DateTimeField(), moment, DEFAULT_DB_ALIAS)
+    except UnfitValue as error:
+        raise ValueError(str(error)) from None
 
 
 class LoginIn(BaseModel):
@@ -122,7 +132,7 @@ class APIKeyIn(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=100, description="What the key is for.")
-    expires_at: Annotated[AwareDatetime, AfterValidator(_is_ahead)] | None = None
+    expires_at: Annotated[AwareDatetime, AfterValidator(_is_ahead), AfterValidator(_fit)] | None = None
 
     @field_validator("name")
     @classmethod

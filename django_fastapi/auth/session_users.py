@@ -29,11 +29,18 @@ def user_of_session(request: HttpRequest) -> "AbstractBaseUser | None":
     Args:
         request: Django's request, with a session.
     """
+    if not _is_speakable(request.session.session_key):
+        request.session = type(request.session)()  # as if no cookie had come
     try:
         user: Any = _find_ordinary(request.session) or auth.get_user(request)
     except (ValidationError, ValueError, OverflowError):
         return None  # it names what is no primary key, such as one from before a change of the user model
     return user if user.is_authenticated and is_active(user) else None
+
+
+def _is_speakable(key: str | None) -> bool:
+    """Return whether every engine can be asked for a session of this key; PostgreSQL fails at a NUL."""
+    return key is None or (key.isascii() and key.isprintable())
 
 
 def _find_ordinary(session: Any) -> Any | None:
@@ -43,7 +50,8 @@ def _find_ordinary(session: Any) -> Any | None:
         session.__dict__.setdefault("load", functools.partial(_load, session))
     backend, session_hash = session.get(BACKEND_SESSION_KEY), session.get(HASH_SESSION_KEY)
     model: Any = auth.get_user_model()
-    if not (session_hash and backend in settings.AUTHENTICATION_BACKENDS and _is_ordinary(backend, model)):
+    is_whole = session_hash and SESSION_KEY in session
+    if not (is_whole and backend in settings.AUTHENTICATION_BACKENDS and _is_ordinary(backend, model)):
         return None
     key = model._meta.pk.to_python(session[SESSION_KEY])
     user = find_row(model._default_manager, **{model._meta.pk.name: key})

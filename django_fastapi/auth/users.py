@@ -3,9 +3,11 @@
 import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.contrib import auth
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator, ProhibitNullCharactersValidator
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Model
 from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
@@ -17,6 +19,24 @@ from .prepared import find_row, has_stock_manager
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
+
+
+_MAX_EMAIL: Final = 320  # RFC 3696, section 3: 64 characters, an `@`, and 255 more
+_PASSWORD_VALIDATORS: Final = (ProhibitNullCharactersValidator(), MaxLengthValidator(4096))
+
+
+def check_password(password: str) -> None:
+    """Refuse what is no password, new or old: no hasher is given it.
+
+    Raises:
+        ValidationError: It is too long, or holds what no text should.
+    """
+    for validate in _PASSWORD_VALIDATORS:
+        validate(password)
+    try:
+        check_text(password)
+    except UnfitValue as error:
+        raise ValidationError(str(error), "invalid") from None
 
 
 def is_active(user: Any) -> bool:
@@ -33,6 +53,9 @@ def find_by_email(email: str) -> Any:
     try:
         check_text(email)
     except UnfitValue:
+        return model._default_manager.none()
+    if len(email) > _MAX_EMAIL:
+        # Longer ones are too much for some databases to compare.
         return model._default_manager.none()
     return model._default_manager.filter(**{f"{model.get_email_field_name()}__iexact": email, "is_active": True})
 
@@ -84,6 +107,25 @@ def _get(model: Any, name: str, value: Any) -> Any:
     user = find_row(model._default_manager, **{model._meta.pk.name: value})
     if user is None:
         raise model.DoesNotExist
+    return user
+
+
+def with_users(rows: Any) -> Any:
+    """Return a queryset of rows that have a `user`, with whom they come by one query if a join gives the right one."""
+    return rows.select_related("user") if has_stock_manager(auth.get_user_model()) else rows
+
+
+def owner_of(row: Any) -> "AbstractBaseUser | None":
+    """Return the `user` of a row out of `with_users`; None if the default manager of the user model hides them."""
+    model: Any = auth.get_user_model()
+    if not has_stock_manager(model):
+        # A foreign key asks no manager.
+        using: str = row._state.db  # noqa: SLF001 (Django documents it)
+        found = model._default_manager.using(using).filter(pk=row.user_id).first()
+        if found is None:
+            return None
+        row.user = found
+    user: AbstractBaseUser = row.user
     return user
 
 

@@ -87,7 +87,8 @@ class WebSocketAuth:
         """Give the user, and look after them while the endpoint runs."""
         del accepted
         source = self.required.user if isinstance(self.required, Requirement) else self.required
-        if self.recheck is None or source in websocket.app.dependency_overrides:
+        overridden = websocket.app.dependency_overrides
+        if self.recheck is None or self.required in overridden or source in overridden:
             yield user
             return
         watch = _Watch(websocket, self.recheck, partial(self._ask_again, websocket, tuple(objects.values())))
@@ -95,11 +96,12 @@ class WebSocketAuth:
         try:
             yield user
         except asyncio.CancelledError:
-            if not watch.has_closed:
+            if not watch.has_ended:
                 raise
             watch.endpoint.uncancel()
         finally:
-            watcher.cancel()
+            if not watch.has_ended:
+                watcher.cancel()
             with suppress(asyncio.CancelledError):
                 await watcher
 
@@ -141,16 +143,16 @@ class _Watch:
         current = asyncio.current_task()
         assert current is not None  # dependencies and endpoint run in a task
         self.endpoint: asyncio.Task[Any] = current
-        self.has_closed: bool = False
+        self.has_ended: bool = False
 
     async def run(self) -> None:
         """Look again and again, until something is wrong."""
         while (code := await self._look()) is None:
             pass
-        self.has_closed = True
+        self.has_ended = True
+        self.endpoint.cancel()  # first: a client that does not read keeps `close` waiting
         with suppress(RuntimeError, WebSocketDisconnect, OSError):  # it may be closed by now
             await self._websocket.close(code)
-        self.endpoint.cancel()
 
     async def _look(self) -> int | None:
         """Return the code to close with; None if all is well."""

@@ -1,6 +1,6 @@
 """What tests of auth share: users, a client whose site has Django's middleware, and routes that say whom they see."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI
 from pytest_django import Settings
 
 from django_fastapi.auth import CurrentUser, OptionalUser, Requirement, current_user, optional_user
+from django_fastapi.auth.prepared import has_stock_manager
 from django_fastapi.testing import Client
 
 if TYPE_CHECKING:
@@ -45,6 +46,23 @@ def make_user(db: None) -> MakeUser:
 @pytest.fixture
 def ada(make_user: MakeUser) -> "User":
     return make_user("ada")
+
+
+@pytest.fixture
+def hidden(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have the default manager of the user model hide those who are called so."""
+    from django.contrib.auth.models import User, UserManager  # noqa: PLC0415 (Django is not set up before)
+
+    class Visible(UserManager[User]):
+        def get_queryset(self) -> Any:
+            return super().get_queryset().exclude(last_name="hidden")
+
+    manager = Visible()
+    manager.model = User
+    monkeypatch.setitem(vars(User._meta), "default_manager", manager)
+    has_stock_manager.cache_clear()
+    yield
+    has_stock_manager.cache_clear()
 
 
 @pytest.fixture

@@ -68,6 +68,20 @@ def test_a_refresh_token_of_the_package_is_exchanged_once_for_ours(site: Client,
     assert (again.status_code, again.json()) == (401, REFUSAL)
 
 
+def test_a_token_in_its_leeway_is_exchanged_once_also_when_notes_were_purged(
+    site: Client, package: Any, ada: "User", settings: Settings
+) -> None:
+    from django_fastapi.auth.revocation import purge  # noqa: PLC0415 (imports models)
+
+    jwt_settings = {**settings.FASTAPI_AUTH["JWT"], "LEEWAY": 60}
+    settings.FASTAPI_AUTH = {**settings.FASTAPI_AUTH, "JWT": jwt_settings}
+    token = package.RefreshToken.for_user(ada)
+    token.set_exp(lifetime=timedelta(seconds=-10))
+    assert refresh(site, token).status_code == 200
+    purge()
+    assert refresh(site, token).json() == REFUSAL
+
+
 def test_a_token_that_was_blacklisted_stays_so(site: Client, ada: "User", settings: Settings) -> None:
     from rest_framework_simplejwt.tokens import RefreshToken  # noqa: PLC0415 (reads the settings)
 
@@ -207,6 +221,16 @@ def test_a_key_of_rest_framework_that_is_wrong_is_401(drf_site: Client, drf_key:
 def test_a_key_of_rest_framework_ends_with_its_user(drf_site: Client, drf_key: str, ada: "User") -> None:
     type(ada).objects.update(is_active=False)
     assert drf_site.get("/who", headers={"Authorization": f"Token {drf_key}"}).json() == REFUSAL
+
+
+@pytest.mark.usefixtures("hidden")
+def test_a_key_of_rest_framework_ends_when_the_default_manager_hides_its_user(
+    drf_site: Client, drf_key: str, ada: "User"
+) -> None:
+    headers = {"Authorization": f"Token {drf_key}"}
+    assert drf_site.get("/who", headers=headers).json() == "ada"
+    type(ada).objects.update(last_name="hidden")
+    assert drf_site.get("/who", headers=headers).json() == REFUSAL
 
 
 def test_the_token_header_is_nobodys_where_it_is_not_accepted(

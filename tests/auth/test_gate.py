@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import jwt
@@ -20,6 +21,7 @@ from django_fastapi.auth import (
     current_user_by,
     permission_required,
     public,
+    staff_required,
     throttle,
 )
 from django_fastapi.registry import APIRegistry
@@ -35,6 +37,13 @@ if TYPE_CHECKING:
 
 NOBODY = {"detail": "Not authenticated"}
 JSON = {"content-type": "application/json"}
+
+
+@dataclass
+class Person:
+    """Who takes the place of a user."""
+
+    pk: int
 
 
 @pytest.fixture
@@ -195,6 +204,24 @@ def test_routes_that_want_no_user_and_unknown_paths_answer_as_ever(client: Clien
         assert client.post("/numbers", json=[1]).status_code == 200
 
 
+@pytest.mark.usefixtures("guarded")
+def test_an_overridden_requirement_asks_nobody(client: Client, api: FastAPI) -> None:
+    def profile(user: CurrentUser) -> Any:
+        return user
+
+    @api.get("/profile/{number}")
+    def endpoint(number: int, found: Annotated[Any, Depends(profile)]) -> str:
+        return f"{number} {found}"
+
+    viewer = permission_required("auth.view_group")
+    assert client.get("/things/2").status_code == 401
+    assert client.get("/profile/x").status_code == 401
+    with client.override({viewer: lambda: Person(pk=1), profile: lambda: "me"}):
+        assert [client.get(f"/things/{key}").status_code for key in ("1", "2", "x")] == [200, 404, 422]
+        assert [client.get(f"/profile/{key}").status_code for key in ("1", "x")] == [200, 422]
+        assert client.post("/numbers", json=["a"]).status_code == 401
+
+
 @pytest.fixture
 def required(settings: Settings) -> None:
     settings.FASTAPI_AUTH = {"REQUIRED": True}
@@ -312,6 +339,17 @@ def test_overrides_and_the_projects_own_handlers_count(site: Client, registry: A
         return JSONResponse({"mine": error.status_code}, error.status_code)
 
     assert site.get("/plain").json() == {"mine": 401}
+
+
+def test_an_overridden_requirement_opens_its_route_and_no_other(site: Client, registry: APIRegistry) -> None:
+    @registry.get_default().get("/staff")
+    def staff(user: Annotated[Any, Depends(staff_required)]) -> str:
+        return str(user)
+
+    assert site.get("/staff").status_code == 401
+    with site.override({staff_required: lambda: "somebody"}):
+        assert site.get("/staff").json() == "somebody"
+        assert site.get("/plain").status_code == 401
 
 
 def test_the_document_says_so(site: Client) -> None:

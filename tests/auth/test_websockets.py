@@ -1,14 +1,18 @@
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
+from django.core.cache import cache
 from fastapi import Depends, FastAPI, WebSocket
 from fastapi.sse import EventSourceResponse
 from pytest_django import Settings
 from starlette.websockets import WebSocketDisconnect
 
 from django_fastapi.auth import (
+    BasicAuth,
     CurrentUser,
     NotPermitted,
     OptionalUser,
@@ -21,8 +25,9 @@ from django_fastapi.auth import (
 from django_fastapi.exceptions import ConfigurationError
 from django_fastapi.testing import Client
 from django_fastapi.testing.websockets import WebSocketDenied, WebSocketSession
+from django_fastapi.types import ASGIApp, Message, Receive, Scope, Send
 
-from .conftest import MakeUser
+from .conftest import PASSWORD, MakeUser
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -218,6 +223,76 @@ def test_an_open_one_goes_on_while_the_user_may(client: Client, api: FastAPI, ad
             websocket.send_text("1")
             assert websocket.receive_text() == "ada 1"
     assert len({id(user) for user in asked}) >= 4
+
+
+def test_nobody_is_looked_after_in_the_place_of_an_override(client: Client, api: FastAPI) -> None:
+    required = permission_required(DELETE)
+
+    @api.websocket("/watched")
+    async def watched(
+        websocket: WebSocket, user: Annotated[Any, Depends(ws_auth(required, accept=True, recheck=0.01))]
+    ) -> None:
+        await asyncio.sleep(0.1)
+        await websocket.send_text(user)
+
+    with client.override({required: lambda: "somebody"}):
+        assert hello(client, "/watched") == "somebody"
+
+
+@pytest.mark.usefixtures("ada")
+def test_looking_again_is_no_try_at_a_password(client: Client, api: FastAPI) -> None:
+    cache.clear()
+    looks: list[object] = []
+    required = user_passes_test(lambda user: looks.append(user) is None, user=current_user_by(BasicAuth(rate="2/day")))
+
+    @api.websocket("/watched")
+    async def watched(
+        websocket: WebSocket, user: Annotated[Any, Depends(ws_auth(required, accept=True, recheck=0.01))]
+    ) -> None:
+        while len(looks) < 5:  # noqa: ASYNC110 (they are made on another thread)
+            await asyncio.sleep(0.01)
+        await websocket.send_text(user.get_username())
+
+    password = b64encode(f"ada:{PASSWORD}".encode()).decode()
+    assert hello(client, "/watched", Authorization=f"Basic {password}") == "ada"
+    assert hello(client, "/watched", Authorization=f"Basic {password}") == "ada"
+    assert close_code(client, "/watched", Authorization=f"Basic {password}") == 1008
+
+
+def test_the_endpoint_does_not_go_on_until_the_client_hears_of_it(client: Client, api: FastAPI, ada: "User") -> None:
+    ended = asyncio.Event()
+    in_time: list[bool] = []
+
+    def slow(app: ASGIApp) -> ASGIApp:
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            async def send_slowly(message: Message) -> None:
+                if message["type"] == "websocket.close":
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(ended.wait(), 1)
+                    in_time.append(ended.is_set())
+                await send(message)
+
+            await app(scope, receive, send_slowly)
+
+        return serve
+
+    api.add_middleware(slow)
+
+    @api.websocket("/watched")
+    async def watched(websocket: WebSocket, user: Annotated[Any, Depends(ws_auth(accept=True, recheck=0.01))]) -> None:
+        await websocket.send_text(user.get_username())
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    client.force_login(ada)
+    with client.websocket_connect("/watched", headers=ORIGIN) as websocket:
+        websocket.receive_text()
+        log_out(ada)
+        with pytest.raises(WebSocketDisconnect) as caught:
+            websocket.receive_text()
+    assert (caught.value.code, in_time) == (4401, [True])
 
 
 def test_one_whose_user_nobody_can_ask_about_is_closed(

@@ -2,17 +2,19 @@
 
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 from django.conf import settings
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from django_fastapi.auth.locations import TOKEN_ROUTE
 from django_fastapi.auth.revocation import Grant
 from django_fastapi.auth.settings import get_auth_settings
 from django_fastapi.problems import error_response
 
 _REFRESH: Final = "_refresh"
+_ROUTE: Final = "/token"
+_SAFE: Final = "/:@!$&'()*+,="  # RFC 3986, section 3.3, but for what ends the attribute of a cookie
 # RFC 6749, section 5.1. The router says `Cache-Control`.
 _HEADERS: Final = {"Pragma": "no-cache"}
 
@@ -72,7 +74,8 @@ def cookie_name(suffix: str = "") -> str:
 
 def _directory(request: Request) -> str:
     """Return the path below which the routes for tokens are: no other route is sent the refresh token."""
-    return request.url_for(TOKEN_ROUTE).path
+    # Not by the route's name: an API may have these routes several times.
+    return quote(request.scope["path"].rpartition(_ROUTE)[0] + _ROUTE, safe=_SAFE)
 
 
 def _set_cookie(response: Response, name: str, value: str, seconds: int, path: str) -> None:

@@ -4,14 +4,12 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.http import Http404
-from django.utils import timezone
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 
 from django_fastapi.auth.api_keys import create_key, revoke_key
-from django_fastapi.auth.dependencies import CurrentUser
+from django_fastapi.auth.dependencies import CurrentUser, authentications_of
 from django_fastapi.auth.exceptions import NotPermitted
 from django_fastapi.auth.models import APIKey, require_store
 from django_fastapi.auth.schemas import APIKeyIn, APIKeyOut, NewAPIKeyOut
@@ -43,10 +41,7 @@ def add_api_key_routes(router: APIRouter) -> None:
     )
     def create_api_key(wanted: APIKeyIn, user: CurrentUser) -> Any:
         """Make an API key. The answer has the key; nobody can read it again."""
-        expires_at = wanted.expires_at
-        if expires_at is not None and not settings.USE_TZ:
-            expires_at = timezone.make_naive(expires_at)
-        row, key = create_key(user, wanted.name, expires_at)
+        row, key = create_key(user, wanted.name, wanted.expires_at)
         return NewAPIKeyOut(**APIKeyOut.model_validate(row).model_dump(), key=key)
 
     @router.delete(
@@ -75,7 +70,8 @@ def _key(text: str) -> UUID | None:
     return key if str(key) == text else None
 
 
-async def _refuse_api_keys(request: Request) -> None:
-    """Refuse requests that come with an API key: one that has leaked could give itself another life."""
-    if APIKeyAuth.header in request.headers:
+async def _refuse_api_keys(request: Request, user: CurrentUser) -> None:
+    """Refuse users who are known by an API key: one that has leaked could give itself another life."""
+    del user  # it has been found out who that is
+    if any(isinstance(one.scheme, APIKeyAuth) for one in authentications_of(request)):
         raise NotPermitted("An API key cannot manage API keys.")

@@ -15,9 +15,16 @@ from django_fastapi.auth.requirements import LoggedIn
 from django_fastapi.auth.schemas import PasswordChangeIn, PasswordResetConfirmIn, PasswordResetIn
 from django_fastapi.auth.sessions import is_in_session
 from django_fastapi.auth.settings import get_auth_settings
-from django_fastapi.auth.users import encode_key, find_by_encoded_key
+from django_fastapi.auth.users import (
+    check_password,
+    encode_key,
+    find_by_encoded_key,
+    find_user,
+    identity_of,
+    is_active,
+)
 from django_fastapi.languages import language_of, speaking
-from django_fastapi.requests import DjangoRequest
+from django_fastapi.requests import DjangoRequest, FastAPIRequest
 
 from .guards import password_limits, reset_limits
 from .statuses import answers
@@ -33,11 +40,15 @@ def add_password_routes(router: APIRouter) -> None:
     def change(passwords: PasswordChangeIn, user: Annotated[Any, Depends(LoggedIn())], request: DjangoRequest) -> None:
         """Set a new password. All other sessions of the user end, and the tokens."""
         old, new = passwords.old_password.get_secret_value(), passwords.new_password.get_secret_value()
-        form = password_change_form(user, old, new)
-        check_form(form, _NAMES, request.scope)
+        # The user of the request may be one of the cache, whose columns are of a minute ago.
+        found: Any = find_user(identity_of(user))
+        if found is None or not is_active(found):
+            raise current_user.refusal()
+        form = password_change_form(found, old, new)
+        _check_passwords(form, request)
         form.save()
-        if is_in_session(user, request):
-            auth.update_session_auth_hash(request, user)
+        if is_in_session(found, request):
+            auth.update_session_auth_hash(request, found)
 
     @router.post(
         "/password/reset",
@@ -61,8 +72,13 @@ def add_password_routes(router: APIRouter) -> None:
         if not default_token_generator.check_token(user, confirmation.token.get_secret_value()):
             raise current_user.refusal()
         form = set_password_form(user, confirmation.new_password.get_secret_value())
-        check_form(form, _NAMES, request.scope)
+        _check_passwords(form, request)
         form.save()
+
+
+def _check_passwords(form: Any, request: FastAPIRequest) -> None:
+    form.fields["new_password1"].validators.append(check_password)
+    check_form(form, _NAMES, request.scope)
 
 
 def _send_links(form: Any, language: str | None) -> None:

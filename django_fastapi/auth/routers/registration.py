@@ -3,12 +3,12 @@
 from http import HTTPStatus
 from typing import Any
 
-from django.conf import settings
 from django.contrib import auth
 from fastapi import APIRouter, BackgroundTasks, Depends
 
 from django_fastapi.auth.dependencies import current_user, public
 from django_fastapi.auth.exceptions import BadCredential
+from django_fastapi.auth.logins import backend_of
 from django_fastapi.auth.mails import send_mail
 from django_fastapi.auth.registration import activate, create_inactive_user
 from django_fastapi.auth.schemas import MagicLinkIn, TokenIn
@@ -67,7 +67,10 @@ def add_magic_link_routes(router: APIRouter, options: Options) -> None:
     def redeem_magic_link(token: TokenIn, request: DjangoRequest) -> Any:
         """Log in with what the e-mail says, and get Django's session cookie."""
         user = _redeem(token, MAGIC_LINK)
-        auth.login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
+        backend = backend_of(user)
+        if backend is None:
+            raise current_user.refusal()
+        auth.login(request, user, backend=backend)
         request.set_user(user)
         return user
 

@@ -4,11 +4,12 @@ from contextlib import suppress
 from http import HTTPStatus
 
 from django.contrib.auth.signals import user_logged_in
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from django_fastapi.auth.csrf import check_csrf
+from django_fastapi.auth.dependencies import public
 from django_fastapi.auth.exceptions import BadCredential
 from django_fastapi.auth.locations import TOKEN_ROUTE
 from django_fastapi.auth.logins import verify_login
@@ -49,7 +50,7 @@ def _add_token(router: APIRouter) -> None:
         "/token",
         name=TOKEN_ROUTE,
         response_model=TokenOut,
-        dependencies=token_limits(),
+        dependencies=[Depends(public), *token_limits()],
         responses=answers(403, 429),
         openapi_extra=body_of("username", "password", optional=("grant_type", "refresh_token", "transport")),
     )
@@ -76,7 +77,11 @@ def _add_token(router: APIRouter) -> None:
 
 def _add_refresh(router: APIRouter) -> None:
     @router.post(
-        "/token/refresh", response_model=TokenOut, openapi_extra=body_of(_REFRESH_TOKEN), responses=answers(401, 403)
+        "/token/refresh",
+        response_model=TokenOut,
+        dependencies=[Depends(public)],
+        responses=answers(401, 403),
+        openapi_extra=body_of(_REFRESH_TOKEN),
     )
     def refresh(parameters: SentParameters, django_request: DjangoRequest, request: Request) -> Response:
         """Hand out new tokens for a refresh token, which is used up by that."""
@@ -94,7 +99,13 @@ def _add_refresh(router: APIRouter) -> None:
 
 
 def _add_verify(router: APIRouter) -> None:
-    @router.post("/token/verify", response_model=VerifiedOut, openapi_extra=body_of("token"), responses=answers(401))
+    @router.post(
+        "/token/verify",
+        response_model=VerifiedOut,
+        dependencies=[Depends(public)],
+        responses=answers(401),
+        openapi_extra=body_of("token"),
+    )
     def verify(parameters: SentParameters, django_request: DjangoRequest, request: Request) -> Response:
         """Tell whether an access token is valid now: its user is looked for in the database."""
         try:
@@ -105,7 +116,12 @@ def _add_verify(router: APIRouter) -> None:
 
 
 def _add_revoke(router: APIRouter) -> None:
-    @router.post("/token/revoke", openapi_extra=body_of("token", optional=("token_type_hint",)), responses=answers(403))
+    @router.post(
+        "/token/revoke",
+        dependencies=[Depends(public)],
+        responses=answers(403),
+        openapi_extra=body_of("token", optional=("token_type_hint",)),
+    )
     def revoke(parameters: SentParameters, django_request: DjangoRequest, request: Request) -> Response:
         """End the family of a refresh token (RFC 7009); for a token that is not valid the answer is the same."""
         sent, cookie = parameters.get("token"), refresh_cookie(request)

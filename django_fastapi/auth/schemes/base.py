@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from fastapi.openapi.models import SecurityBase as SecurityModel
 from fastapi.security.base import SecurityBase
@@ -15,6 +15,10 @@ from django_fastapi.requests import FastAPIRequest, django_request
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
+
+
+AGAIN: Final = "django_fastapi.asked_again"
+"""The key in a scope that says that its credential was taken before, and is no new try."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class Scheme(SecurityBase, ABC):
     it is, on the request's thread. Subclasses are frozen dataclasses, equal by their arguments.
 
     Attributes:
-        header: The request header that has the credential, for `Vary`: "Cookie" or "Authorization".
+        header: The request header that has the credential: "Cookie" or "Authorization".
         challenge: What a 401 says in `WWW-Authenticate`.
     """
 
@@ -75,6 +79,11 @@ class Scheme(SecurityBase, ABC):
     def scheme_name(self) -> str:  # type: ignore[override]  # FastAPI only reads it
         """The name of the scheme in the OpenAPI document."""
         return type(self).__name__
+
+    @property
+    def varies_on(self) -> frozenset[str]:
+        """The request headers that may have the credential, for `Vary`: `header`, and what a subclass adds."""
+        return frozenset({self.header})
 
     @property
     def limits_tries(self) -> bool:

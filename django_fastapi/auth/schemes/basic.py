@@ -15,7 +15,7 @@ from django_fastapi.concurrency import run
 from django_fastapi.requests import FastAPIRequest
 from django_fastapi.throttling import Rate, Throttle, client_address
 
-from .base import Authentication, Scheme, authorization
+from .base import AGAIN, Authentication, Scheme, authorization
 
 _COUNTER: Final = "basic"
 
@@ -95,7 +95,7 @@ class BasicAuth(Scheme):
             Throttled: It is one try too many.
             ThrottleUnavailable: The cache that counts them does not answer.
         """
-        if self.rate is not None:
+        if self.rate is not None and AGAIN not in connection.scope:
             count = Throttle(self.rate, name=_COUNTER)
             await run(partial(count, connection, client_address(connection)))
         return await super().aauthenticate(credential, connection)

@@ -51,7 +51,8 @@ class JWTAuth(Scheme):
     """An access token, as `POST token` of `auth_router(jwt=True)` answers it.
 
     It comes as `Authorization: Bearer`, or if `FASTAPI_AUTH["JWT"]["COOKIE"]` names one in a cookie; then unsafe
-    methods pass Django's CSRF check. It ends with its lifetime, and when the user's password or name changes.
+    methods and WebSockets pass Django's CSRF check. It ends with its lifetime, and when the user's password or name
+    changes.
 
     Args:
         user: Where the user comes from. `"database"`: one query, and whatever has changed counts at once. `"cached"`:
@@ -72,6 +73,12 @@ class JWTAuth(Scheme):
         """Refuse what is no source."""
         if self.user not in _FIND:
             raise ConfigurationError(f"`JWTAuth(user={self.user!r})`: it is one of {', '.join(map(repr, _FIND))}.")
+
+    @property
+    def varies_on(self) -> frozenset[str]:
+        """`Authorization`, and `Cookie` where the settings name a cookie."""
+        found = super().varies_on
+        return found | {"Cookie"} if get_auth_settings().jwt.cookie else found
 
     @property
     def is_guessable(self) -> bool:
@@ -153,7 +160,7 @@ def _claimed_user_of(claims: Claims) -> Any:
 
 
 def _may_change(credential: Token, connection: HTTPConnection) -> bool:
-    return credential.is_cookie and connection.scope.get("method", "GET") not in _SAFE
+    return credential.is_cookie and connection.scope.get("method") not in _SAFE
 
 
 _FIND: Final[Mapping[UserSource, Callable[[Claims], Any]]] = {

@@ -94,6 +94,14 @@ def test_a_key_costs_one_query_and_once_a_minute_another(site: Client, make_key:
     assert len(queries) == 2
 
 
+@pytest.mark.usefixtures("hidden")
+def test_a_key_ends_when_the_default_manager_hides_its_user(site: Client, make_key: MakeKey, ada: "User") -> None:
+    _, key = make_key()
+    assert site.get("/who", headers=sent(key)).json() == "ada"
+    type(ada).objects.update(last_name="hidden")
+    assert site.get("/who", headers=sent(key)).status_code == 401
+
+
 WRONG: dict[str, Callable[[str], str]] = {
     "empty": lambda _: "",
     "nonsense": lambda _: "x",
@@ -171,6 +179,59 @@ def test_a_key_manages_no_keys(site: Client, make_key: MakeKey) -> None:
     _, key = make_key()
     assert site.get("/auth/api-keys", headers=sent(key)).status_code == 403
     assert site.post("/auth/api-keys", json={"name": "x"}, headers=sent(key)).status_code == 403
+
+
+def test_a_key_manages_none_under_another_header_either(
+    site: Client, make_key: MakeKey, settings: Settings, api: FastAPI
+) -> None:
+    from django_fastapi.auth import APIKeyAuth, SessionAuth, current_user, current_user_by  # noqa: PLC0415
+
+    class CompanyKeyAuth(APIKeyAuth):
+        header = "X-Company-Key"
+
+    _, key = make_key()
+    headers = {"X-Company-Key": key}
+    by_company_key = current_user_by(SessionAuth(), CompanyKeyAuth())
+    with site.override({current_user: by_company_key}):
+        assert site.get("/who", headers=headers).json() == "ada"
+        assert site.get("/auth/api-keys", headers=headers).status_code == 403
+    settings.FASTAPI_AUTH = {"SCHEMES": [SessionAuth(), CompanyKeyAuth()]}
+    api.include_router(auth_router(api_keys=True), prefix="/company")
+    assert site.get("/company/api-keys", headers=headers).status_code == 403
+    assert site.post("/company/api-keys", json={"name": "x"}, headers=headers).status_code == 403
+    assert site.get("/company/api-keys").status_code == 401
+
+
+def test_a_key_that_nobody_has_asked_for_refuses_nobody(
+    client: Client, api: FastAPI, ada: "User", settings: Settings
+) -> None:
+    settings.FASTAPI_AUTH = {"SCHEMES": ["django_fastapi.auth.SessionAuth", "django_fastapi.auth.APIKeyAuth"]}
+    api.include_router(auth_router(api_keys=True), prefix="/auth")
+    client.force_login(ada)
+    made = client.post("/auth/api-keys", json={"name": "x"}, headers=sent("stray"))
+    assert made.status_code == 201
+    assert len(client.get("/auth/api-keys", headers=sent("stray")).json()) == 1
+    assert client.delete(f"/auth/api-keys/{made.json()['id']}", headers=sent("stray")).status_code == 204
+
+
+@pytest.mark.parametrize("use_tz", [True, False])
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-12:00", "9999-12-31T23:59:59.999999-00:01"])
+def test_a_key_expires_at_a_moment_that_there_is(
+    site: Client,
+    ada: "User",
+    settings: Settings,
+    use_tz: bool,  # noqa: FBT001 (a parameter)
+    moment: str,
+) -> None:
+    from django_fastapi.auth import current_user  # noqa: PLC0415 (read with the settings)
+
+    settings.USE_TZ = use_tz
+    with site.override({current_user: lambda: ada}):
+        answer = site.post("/auth/api-keys", json={"name": "x", "expires_at": moment})
+        made = site.post("/auth/api-keys", json={"name": "x", "expires_at": "2999-01-01T01:00:00+01:00"})
+    assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["body", "expires_at"])
+    assert made.status_code == 201
+    assert made.json()["expires_at"].startswith("2999-01-01")
 
 
 @pytest.mark.parametrize(

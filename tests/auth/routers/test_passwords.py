@@ -2,13 +2,17 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.password_validation import MinimumLengthValidator
 from django.core import mail
+from django.db import connection
 from fastapi import FastAPI
 from pytest_django import Settings
 
 from django_fastapi.auth import auth_router
 from django_fastapi.testing import Client
 from tests.auth.conftest import PASSWORD, MakeUser
+from tests.auth.test_tokens import access_token, bearer
 
 from .conftest import log_in
 
@@ -25,8 +29,8 @@ def templates(settings: Settings) -> None:
     settings.FASTAPI_AUTH = {"PASSWORD_RESET_URL": "https://app.test/reset?uid={uid}&token={token}"}
 
 
-def change(client: Client, old: str = PASSWORD, new: str = NEW) -> Any:
-    return client.post("/auth/password/change", json={"old_password": old, "new_password": new})
+def change(client: Client, old: str = PASSWORD, new: str = NEW, **options: Any) -> Any:
+    return client.post("/auth/password/change", json={"old_password": old, "new_password": new}, **options)
 
 
 def test_a_new_password_ends_the_other_sessions(client: Client, ada: "User") -> None:
@@ -87,6 +91,77 @@ def test_who_is_not_logged_in_changes_nothing(client: Client, ada: "User") -> No
     assert answer.status_code == 401
     ada.refresh_from_db()
     assert ada.check_password(PASSWORD)
+
+
+@pytest.fixture
+def cached(client: Client, ada: "User", settings: Settings) -> dict[str, str]:
+    """Give the header of a token whose user is in the cache by now."""
+    from django_fastapi.auth import JWTAuth  # noqa: PLC0415 (imports models)
+
+    settings.FASTAPI_AUTH = {"SCHEMES": [JWTAuth(user="cached")]}
+    headers = bearer(access_token(ada))
+    assert client.get("/auth/me", headers=headers).status_code == 200
+    return headers
+
+
+def test_a_cached_user_is_not_written_back(client: Client, ada: "User", cached: dict[str, str]) -> None:
+    type(ada).objects.update(is_superuser=True, email="new@example.test")
+    assert change(client, headers=cached).status_code == 204
+    ada.refresh_from_db()
+    assert ada.check_password(NEW)
+    assert (ada.is_superuser, ada.email) == (True, "new@example.test")
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_cached_user_who_is_blocked_or_gone_by_now_stays_so(
+    client: Client, ada: "User", cached: dict[str, str], *, is_there: bool
+) -> None:
+    users = type(ada).objects
+    if is_there:
+        users.update(is_active=False)
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM auth_user")
+    assert change(client, headers=cached).status_code == 401
+    assert list(users.values_list("is_active", flat=True)) == [False] * is_there
+    assert not any(user.check_password(NEW) for user in users.all())
+
+
+def test_it_is_saved_as_django_does_and_djangos_validators_are_told(
+    client: Client, ada: "User", settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def set_password(user: Any, password: str | None) -> None:
+        AbstractBaseUser.set_password(user, password)
+        user.first_name = "changed"  # as a project's own user model notes when that was
+
+    settings.AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}]
+    monkeypatch.setattr(MinimumLengthValidator, "password_changed", lambda *given: told.append(given[1]), raising=False)
+    monkeypatch.setattr(type(ada), "set_password", set_password)
+    client.force_login(ada)
+    assert change(client).status_code == 204
+    ada.refresh_from_db()
+    assert (ada.first_name, told) == ("changed", [NEW])
+
+
+LONGEST = 4096
+
+
+def test_a_new_password_is_one_that_can_log_in(client: Client, ada: "User") -> None:
+    client.force_login(ada)
+    answer = change(client, new="p" * (LONGEST + 1))
+    assert answer.status_code == 422
+    assert [error["loc"] for error in answer.json()["detail"]] == [["body", "new_password"]]
+    assert "at most 4096 characters" in answer.text
+    client.post("/auth/password/reset", json={"email": ada.email})
+    link = link_of(mail.outbox[0])
+    answer = client.post("/auth/password/reset/confirm", json={**link, "new_password": "p" * (LONGEST + 1)})
+    assert answer.status_code == 422
+    ada.refresh_from_db()
+    assert ada.check_password(PASSWORD)
+    assert change(client, new="p" * LONGEST).status_code == 204
+    assert log_in(client, password="p" * LONGEST).status_code == 200
 
 
 def test_the_old_password_cannot_be_guessed_at_will(client: Client, ada: "User") -> None:

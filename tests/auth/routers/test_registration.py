@@ -2,12 +2,18 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.contrib.auth import BACKEND_SESSION_KEY
+from django.contrib.auth.backends import BaseBackend
 from django.core import mail
+from django.db import DataError, connection, connections
+from django.db.models.signals import pre_save
+from django.test.utils import CaptureQueriesContext
 from fastapi import FastAPI
 from pydantic import BaseModel, SecretStr
 from pytest_django import Settings
 
 from django_fastapi.auth import auth_router
+from django_fastapi.auth.registration import create_inactive_user
 from django_fastapi.auth.signing import EMAIL_VERIFICATION, MAGIC_LINK, sign
 from django_fastapi.testing import Client
 from tests.auth.conftest import PASSWORD, MakeUser
@@ -80,6 +86,77 @@ def test_a_name_that_is_taken_is_409(client: Client) -> None:
     assert answer.status_code == 409
     assert "already exists" in answer.text
     assert mail.outbox == []
+
+
+@pytest.mark.parametrize(
+    ("username", "words"), [("\u2474", "valid username"), ("\ufdfa" * 20, "at most 150 characters")], ids=ascii
+)
+def test_a_name_is_judged_as_it_is_stored(client: Client, username: str, words: str) -> None:
+    from django.contrib.auth.models import User  # noqa: PLC0415 (Django is not set up before)
+
+    answer = client.post("/auth/register", json={**EVE, "username": username})
+    assert answer.status_code == 422
+    assert words in answer.text
+    assert not User.objects.exists()
+
+
+def test_a_name_may_come_in_any_unicode_form(client: Client) -> None:
+    from django.contrib.auth.models import User  # noqa: PLC0415
+
+    assert client.post("/auth/register", json={**EVE, "username": "A\u030ada"}).status_code == 204
+    assert User.objects.get().username == "\xc5da"
+
+
+@pytest.mark.parametrize("password", ["p" * 4097, "nul\0" * 5], ids=["long", "nul"])
+def test_a_password_that_could_not_log_in_is_422(client: Client, password: str) -> None:
+    answer = client.post("/auth/register", json={**EVE, "password": password})
+    assert answer.status_code == 422
+    assert [error["loc"] for error in answer.json()["detail"]] == [["body", "password"]]
+    assert mail.outbox == []
+
+
+def test_what_the_database_cannot_hold_is_422(client: Client) -> None:
+    from django.contrib.auth.models import User  # noqa: PLC0415
+
+    def refuse(**_: Any) -> None:
+        raise DataError("value too long for type character varying(150)")
+
+    pre_save.connect(refuse, sender=User)
+    try:
+        answer = client.post("/auth/register", json=EVE)
+    finally:
+        pre_save.disconnect(refuse, sender=User)
+    assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["body"])
+    assert "varying" not in answer.text
+
+
+class Replica:
+    """Reads elsewhere than it writes."""
+
+    def db_for_read(self, _model: object, **_: object) -> str:
+        return "replica"
+
+    def db_for_write(self, _model: object, **_: object) -> str:
+        return "default"
+
+
+def test_the_transaction_is_where_the_user_is_written(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.contrib.auth.models import User  # noqa: PLC0415
+
+    replica = {**connections.databases["default"], "ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+    monkeypatch.setitem(connections.databases, "replica", replica)
+    connections["replica"].connect()  # as a test may not by itself
+    with connections["replica"].schema_editor() as editor:
+        editor.create_model(User)
+    settings.DATABASE_ROUTERS = [Replica()]
+    try:
+        with CaptureQueriesContext(connection) as queries:
+            create_inactive_user({"username": "eve", "email": "eve@example.test"}, PASSWORD)
+    finally:
+        settings.DATABASE_ROUTERS = []
+        connections["replica"].close()
+        del connections["replica"]
+    assert [query["sql"].split()[0] for query in queries] == ["SAVEPOINT", "INSERT", "RELEASE"]
 
 
 def test_nobody_makes_themselves_a_superuser(client: Client) -> None:
@@ -167,6 +244,37 @@ def test_a_link_in_a_mail_logs_in_once(client: Client, ada: "User") -> None:
     with Client(client.app) as thief:
         again = thief.post("/auth/magic-link/redeem", json={"token": token})
         assert (again.status_code, again.json()) == (401, NOBODY)
+
+
+class Guard:
+    """A backend that logs nobody in, as django-axes has one."""
+
+    def authenticate(self, _request: object, **_: object) -> None:
+        return None
+
+
+class Nobody(BaseBackend):
+    """A backend that knows permissions only."""
+
+
+def test_the_session_of_a_link_is_of_a_backend_that_knows_the_user(
+    client: Client, ada: "User", settings: Settings
+) -> None:
+    others = [f"{one.__module__}.{one.__qualname__}" for one in (Guard, Nobody)]
+    model = "django.contrib.auth.backends.ModelBackend"
+    settings.AUTHENTICATION_BACKENDS = [*others, model]
+    assert client.post("/auth/magic-link/redeem", json={"token": sign(ada, MAGIC_LINK)}).status_code == 200
+    assert client.session[BACKEND_SESSION_KEY] == model
+    assert client.get("/auth/me").json()["username"] == "ada"
+    client.logout()
+    settings.AUTHENTICATION_BACKENDS = others
+    assert client.post("/auth/magic-link/redeem", json={"token": sign(ada, MAGIC_LINK)}).status_code == 401
+
+
+@pytest.mark.usefixtures("ada")
+def test_an_address_that_nobody_can_have_is_no_pattern_for_the_database(client: Client) -> None:
+    assert client.post("/auth/magic-link", json={"email": "e" * 60_000}).status_code == 204
+    assert mail.outbox == []
 
 
 def test_who_has_no_account_is_told_the_same(client: Client, make_user: MakeUser) -> None:

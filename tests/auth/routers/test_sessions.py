@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 from unittest.mock import ANY
 
 import pytest
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from pytest_django import Settings
 
 from django_fastapi.auth import auth_router
+from django_fastapi.auth.logins import login_key
 from django_fastapi.testing import Client
 from tests.auth.conftest import PASSWORD, MakeUser, cookies_of
 
@@ -199,6 +201,20 @@ def test_attempts_on_a_name_are_limited_however_it_is_spelled(client: Client) ->
     assert int(answer.headers["retry-after"]) <= 60
     assert answer.headers["ratelimit-policy"] == '"login";q=50;w=60, "login";q=5;w=60'
     assert log_in(client, "bob", "wrong").status_code == 401
+
+
+@pytest.mark.usefixtures("ada")
+def test_attempts_on_a_name_are_limited_however_a_collation_reads_it(client: Client) -> None:
+    for name in ("ada  ", "\xe1da", "ad\u200ba", "a\x01da", "\xc5DA\xad "):
+        assert log_in(client, name, "wrong").status_code == 401
+    assert log_in(client).status_code == 429
+
+
+@pytest.mark.parametrize("one", ["Stra\xdfe", "\u0130stanbul", "\u1fb3", "\ufb01 ", "e.g@example.test"], ids=ascii)
+def test_the_key_of_a_name_is_that_of_all_its_spellings(one: str) -> None:
+    spellings = [one, one.upper(), one.lower(), one.casefold(), f"{one} ", f"\ufeff{one}\t"]
+    forms = [normalize(form, text) for text in spellings for form in ("NFC", "NFD", "NFKC", "NFKD")]  # type: ignore[arg-type]
+    assert len({login_key(form) for form in forms}) == 1
 
 
 @pytest.mark.usefixtures("db")

@@ -179,6 +179,15 @@ def test_logins_by_token_are_limited_like_others_and_share_their_counters(
     assert client.post("/auth/login", json=FORM, headers={"X-CSRFToken": csrf}).status_code == 429
 
 
+def test_tokens_are_handed_out_where_every_route_needs_a_user(site: Client, settings: Settings) -> None:
+    settings.FASTAPI_AUTH = {**settings.FASTAPI_AUTH, "REQUIRED": True}
+    assert site.get("/auth/me").status_code == 401
+    tokens = refresh(site, log_in(site)["refresh_token"]).json()
+    assert site.post("/auth/token/verify", json={"token": tokens["access_token"]}).json() == {"active": True}
+    assert site.post("/auth/token/revoke", json={"token": tokens["refresh_token"]}).status_code == 200
+    assert refresh(site, tokens["refresh_token"]).json() == REFUSAL
+
+
 def test_a_refresh_token_is_used_up_and_its_successor_works(site: Client) -> None:
     first = log_in(site)
     answer = refresh(site, first["refresh_token"])
@@ -453,6 +462,28 @@ def test_with_cookies_unsafe_methods_need_the_csrf_token(browser: Client, by_coo
     assert families().filter(ended_at=None).count() == 0
 
 
+def test_each_version_of_an_api_has_a_refresh_cookie_of_its_own(site: Client, settings: Settings, api: FastAPI) -> None:
+    configure(settings, COOKIE="access")
+    for prefix in ("/v1", "/v2"):
+        api.include_router(auth_router(session=False, jwt=True), prefix=prefix)
+    for prefix in ("/v2", "/v1"):
+        answer = site.post(f"{prefix}/token", data={**FORM, "transport": "cookie"})
+        assert f"Path={prefix}/token;" in cookies_of(answer)["access_refresh"]
+        for path in ("refresh", "revoke"):
+            answer = site.post(f"{prefix}/token/{path}")
+            assert answer.status_code == 200
+            assert f"Path={prefix}/token;" in cookies_of(answer)["access_refresh"]
+
+
+def test_the_refresh_cookie_is_for_the_path_as_the_browser_has_it(
+    site: Client, settings: Settings, api: FastAPI
+) -> None:
+    configure(settings, COOKIE="access")
+    api.include_router(auth_router(session=False, jwt=True), prefix="/{tenant}")
+    answer = site.post("/a%20b%3B%C3%A9/token", data={**FORM, "transport": "cookie"})
+    assert "Path=/a%20b%3B%C3%A9/token;" in cookies_of(answer)["access_refresh"]
+
+
 def test_a_replayed_cookie_is_401_and_deleted(browser: Client, by_cookie: Ask) -> None:
     by_cookie("POST", "/auth/token", data={**FORM, "transport": "cookie"})
     before = browser.cookies["access_refresh"]
@@ -461,6 +492,15 @@ def test_a_replayed_cookie_is_401_and_deleted(browser: Client, by_cookie: Ask) -
     answer = by_cookie("POST", "/auth/token/refresh")
     assert (answer.status_code, answer.json()) == (401, REFUSAL)
     assert {"access", "access_refresh"} <= set(cookies_of(answer))
+
+
+@pytest.mark.usefixtures("hidden")
+def test_a_family_ends_when_the_default_manager_hides_its_user(site: Client, ada: "User") -> None:
+    token = refresh(site, log_in(site)["refresh_token"]).json()["refresh_token"]
+    type(ada).objects.update(last_name="hidden")
+    assert refresh(site, token).json() == REFUSAL
+    type(ada).objects.update(last_name="")
+    assert refresh(site, token).json() == REFUSAL
 
 
 def test_mint_is_deterministic_but_for_what_it_is_told(site: Client, ada: "User") -> None:

@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
 from django.core.cache import cache
-from django.db import connection, transaction
-from django.test.utils import CaptureQueriesContext
-from fastapi import Depends, FastAPI, Request
-from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
+from django.core.cache.backends.locmem import LocMemCache
+from django.db import connection, models, transaction
+from django.db.models.signals import post_delete, post_save
+from django.test.utils import CaptureQueriesContext, isolate_apps
+from fastapi import Depends, FastAPI, Request, WebSocket
+from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks, Settings
 
 from django_fastapi.auth import (
     current_user_by,
@@ -17,10 +19,11 @@ from django_fastapi.auth import (
     superuser_required,
     user_passes_test,
 )
-from django_fastapi.auth.user_cache import MAX_AGE
+from django_fastapi.auth.user_cache import MAX_AGE, find_cached_user
 from django_fastapi.exceptions import ConfigurationError
 from django_fastapi.requests import slot_of
 from django_fastapi.testing import Client
+from django_fastapi.testing.websockets import WebSocketDenied
 from tests.auth.conftest import MakeUser
 from tests.auth.test_tokens import REFUSAL, access_token, bearer
 
@@ -126,6 +129,100 @@ def test_a_cache_that_is_away_costs_a_query_and_refuses_no_change(
     assert routes.get("/cached", headers=headers).status_code == 401
 
 
+@pytest.mark.parametrize("reason", ["full", "not picklable"])
+def test_a_cache_that_takes_no_user_costs_a_query(
+    routes: Client, ada: "User", monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("out of memory")
+
+    if reason == "full":
+        monkeypatch.setattr(LocMemCache, "set", refuse)
+    else:
+        monkeypatch.setattr(type(ada), "__reduce__", refuse)
+    headers = bearer(access_token(ada))
+    for _ in range(2):
+        with CaptureQueriesContext(connection) as queries:
+            assert routes.get("/cached", headers=headers).status_code == 200
+        assert len(queries) == 1
+
+
+@pytest.mark.parametrize("field", ["pk", "username"])
+def test_a_change_by_a_proxy_counts_at_once(routes: Client, ada: "User", settings: Settings, field: str) -> None:
+    from django.contrib.auth.models import User  # noqa: PLC0415 (Django is not set up before)
+
+    with isolate_apps("tests.project.library"):
+
+        class Person(User):
+            class Meta:
+                proxy = True
+                app_label = "library"
+
+    settings.FASTAPI_AUTH = {"JWT": {"USER_ID_FIELD": field}}
+    headers = bearer(access_token(ada))
+    assert routes.get("/cached", headers=headers).status_code == 200
+    person = Person.objects.get(pk=ada.pk)
+    person.is_active = False
+    person.save()
+    assert routes.get("/cached", headers=headers).status_code == 401
+
+
+def test_a_change_by_a_child_model_counts_at_once(ada: "User") -> None:
+    from django.contrib.auth.models import User  # noqa: PLC0415
+
+    with isolate_apps("tests.project.library"):
+
+        class Employee(User):
+            person = models.OneToOneField(User, models.CASCADE, parent_link=True, related_name="+")
+            badge = models.CharField(primary_key=True, max_length=9)
+
+            class Meta:
+                app_label = "library"
+
+    assert find_cached_user(str(ada.pk)) == ada
+    type(ada).objects.update(is_active=False)
+    post_save.send(Employee, instance=Employee(badge="x", id=ada.pk), using="default")
+    found = find_cached_user(str(ada.pk))
+    assert found is not None
+    assert not found.is_active
+
+
+def test_only_models_of_users_are_listened_to() -> None:
+    from django.contrib.auth.models import Group  # noqa: PLC0415
+
+    # Django deletes many rows by one statement only where nobody listens.
+    assert not post_save.has_listeners(Group)
+    assert not post_delete.has_listeners(Group)
+
+
+def test_a_user_known_by_name_is_cached_and_ends_with_the_name(
+    routes: Client, ada: "User", settings: Settings, make_user: MakeUser
+) -> None:
+    settings.FASTAPI_AUTH = {"JWT": {"USER_ID_FIELD": "username"}}
+    headers = bearer(access_token(ada))
+    for count in (1, 0):
+        with CaptureQueriesContext(connection) as queries:
+            assert routes.get("/cached", headers=headers).json() == str(ada.pk)
+        assert len(queries) == count
+    assert find_cached_user("ada", "username") == ada
+    ada.username = "countess"
+    ada.save()
+    assert routes.get("/cached", headers=headers).status_code == 401
+    assert find_cached_user("ada", "username") is None
+    assert find_cached_user("countess", "username") == ada
+    assert find_cached_user("ada", "username") is None
+    other = make_user("ada")
+    assert find_cached_user("ada", "username") == other
+
+
+def test_a_name_of_any_length_is_cached(ada: "User", django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    ada.username = "\U00010400" * 150
+    ada.save()
+    for count in (1, 0):
+        with django_assert_num_queries(count):
+            assert find_cached_user(ada.username, "username") == ada
+
+
 def test_claims_give_nobody_a_permission(routes: Client, api: FastAPI, make_user: MakeUser) -> None:
     from django.contrib.auth.models import Group  # noqa: PLC0415 (Django is not set up before)
 
@@ -192,6 +289,48 @@ def test_by_cookie_safe_methods_pass_and_unsafe_ones_need_the_csrf_token(
             assert browser.post(f"{prefix}/{source}", headers=bearer(token)).status_code == 200
         browser.cookies.set("access", "x")
         assert browser.get(f"/{source}").status_code == 401
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_by_cookie_the_origin_of_a_websocket_is_checked(
+    api: FastAPI, client: Client, ada: "User", settings: Settings, source: Any
+) -> None:
+    from django_fastapi.auth import JWTAuth  # noqa: PLC0415 (imports models)
+
+    @api.websocket("/socket")
+    async def socket(
+        websocket: WebSocket, user: Annotated[Any, Depends(current_user_by(JWTAuth(user=source)))]
+    ) -> None:
+        await websocket.accept()
+        await websocket.send_text(str(user.pk))
+
+    def hello(origin: str, **headers: str) -> str:
+        with client.websocket_connect("/socket", headers={"Origin": origin, **headers}) as websocket:
+            return websocket.receive_text()
+
+    settings.FASTAPI_AUTH = {"JWT": {"COOKIE": "access"}}
+    token = access_token(ada)
+    assert hello("http://evil.test", **bearer(token)) == str(ada.pk)
+    client.cookies.set("access", token)
+    assert hello("http://testserver") == str(ada.pk)
+    with pytest.raises(WebSocketDenied) as caught:
+        hello("http://evil.test")
+    assert caught.value.response.status_code == 403
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_answer_varies_by_the_cookie_where_a_token_may_come_in_one(
+    routes: Client, ada: "User", settings: Settings, source: str
+) -> None:
+    headers = bearer(access_token(ada))
+    assert routes.get(f"/{source}", headers=headers).headers["vary"] == "Authorization"
+    settings.FASTAPI_AUTH = {"JWT": {"COOKIE": "access"}}
+    answers = [routes.get(f"/{source}"), routes.get(f"/{source}", headers=headers)]
+    routes.cookies.set("access", access_token(ada))
+    answers.append(routes.get(f"/{source}"))
+    assert [answer.status_code for answer in answers] == [401, 200, 200]
+    for answer in answers:
+        assert {"Authorization", "Cookie"} <= set(answer.headers["vary"].split(", "))
 
 
 CLAIMS_ONLY = "tests.auth.schemes.test_jwt.claims_only"

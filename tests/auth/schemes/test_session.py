@@ -54,6 +54,13 @@ def test_a_session_says_who_it_is(client: Client, ada: "User", path: str) -> Non
     assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.parametrize("path", PATHS)
+def test_so_does_one_without_time_zones(client: Client, ada: "User", settings: Settings, path: str) -> None:
+    settings.USE_TZ = False
+    client.force_login(ada)
+    assert client.get(path).json() == "ada"
+
+
 def test_optional_users_are_there_or_not(client: Client, ada: "User") -> None:
     for path in ("/maybe", "/async-maybe"):
         answer = client.get(path)
@@ -146,6 +153,12 @@ def name_somebody(value: str) -> Any:
     return change
 
 
+def name_nobody(client: Client, _user: "User") -> None:
+    session = client.session
+    del session[SESSION_KEY]
+    session.save()
+
+
 def name_backend(client: Client, _user: "User") -> None:
     session = client.session
     session["_auth_user_backend"] = "os.path.join"
@@ -173,6 +186,7 @@ def tamper(_client: Client, _user: "User") -> None:
         tamper,
         name_somebody("0"),
         name_somebody(str(10**30)),
+        name_nobody,
         name_backend,
         set_cookie(""),
         set_cookie("x"),
@@ -181,6 +195,7 @@ def tamper(_client: Client, _user: "User") -> None:
         set_cookie("k" * 8000),
         set_cookie("%00"),
         set_cookie("\\303\\251"),
+        set_cookie(r'"abcdefgh\000"'),
     ],
 )
 def test_whatever_is_wrong_with_it_the_answer_is_the_same(client: Client, ada: "User", path: str, spoil: Any) -> None:
@@ -197,6 +212,23 @@ def test_whatever_is_wrong_with_it_the_answer_is_the_same(client: Client, ada: "
     assert answer.headers["www-authenticate"] == "Bearer, Session"
     assert client.post(path).status_code == 401
     assert client.get("/maybe").json() is None
+
+
+@pytest.mark.parametrize("saves", [False, True])
+@pytest.mark.parametrize("key", [r"abcdefgh\000", r"abcdefgh\011", r"abcdefgh\177", r"abcdefgh\351"])
+@pytest.mark.usefixtures("db", "engine")
+def test_no_engine_is_asked_for_a_session_of_an_unspeakable_key(
+    client: Client,
+    settings: Settings,
+    django_assert_num_queries: DjangoAssertNumQueries,
+    key: str,
+    saves: bool,  # noqa: FBT001 (a parameter)
+) -> None:
+    settings.SESSION_SAVE_EVERY_REQUEST = saves
+    headers = {"Cookie": f'sessionid="{key}"'}
+    with django_assert_num_queries(0):
+        assert [client.get(path, headers=headers).status_code for path in PATHS] == [401, 401]
+        assert client.get("/maybe", headers=headers).json() is None
 
 
 def test_a_renamed_user_stays_logged_in(client: Client, ada: "User") -> None:
