@@ -12,13 +12,16 @@ from inspect import Parameter, Signature
 from typing import Annotated, Any, Final, Literal, Self
 
 from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
 from django.db.models import Model
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from . import settings
 from .exceptions import ConfigurationError, Throttled, ThrottleUnavailable
+from .matches import find_route
 from .requests import django_request
+from .types import Scope
 
 _logger = logging.getLogger("django_fastapi.throttling")
 
@@ -121,6 +124,10 @@ def _increment(entry: str, timeout: int) -> int:
     cache = caches[settings.THROTTLE_CACHE.get()]
     if cache.add(entry, 1, timeout):
         return 1
+    if type(cache).incr is BaseCache.incr:  # which would have the entry live as long as others of the cache
+        hits: int = cache.get(entry, 0) + 1
+        cache.set(entry, hits, timeout)
+        return hits
     try:
         return cache.incr(entry)
     except ValueError:  # it was there a moment ago: thrown out, or never kept as by the dummy cache
@@ -159,7 +166,7 @@ class Throttle:
         rate: Such as `"5/min"`; see `Rate.parse`.
         by: Whose requests are counted together: those of an address (`"ip"`), or those for which a dependency returns
             the same text, number or instance of a model. Where it returns None, nothing is counted.
-        name: Throttles of one name and rate share their counters. Without one each endpoint has its own.
+        name: Throttles of one name and rate share their counters. Without one each route has its own.
 
     Raises:
         ConfigurationError: The rate is none.
@@ -203,7 +210,18 @@ def _signature(dependency: Callable[..., object]) -> Signature:
 
 def _endpoint_name(connection: HTTPConnection) -> str:
     endpoint: Any = connection.scope.get("endpoint")
-    return f"{getattr(endpoint, '__module__', '')}.{getattr(endpoint, '__qualname__', repr(endpoint))}"
+    function = f"{getattr(endpoint, '__module__', '')}.{getattr(endpoint, '__qualname__', repr(endpoint))}"
+    return f"{function} {_route_name(connection.scope)}"
+
+
+def _route_name(scope: Scope) -> str:
+    """Return the methods and the path of the route, with the names of its parameters and not their values."""
+    route: Any = find_route(scope["app"].routes, scope) or scope.get("route")
+    path = getattr(route, "path", "")
+    # An application that is mounted at a path with parameters is told by their names: `root_path` has their values.
+    mounted_by = sorted(set(scope.get("path_params", {})) - set(getattr(route, "param_convertors", {})))
+    mount = f"{{{','.join(mounted_by)}}}" if mounted_by else scope.get("root_path", "")
+    return f"{','.join(sorted(getattr(route, 'methods', None) or ()))} {mount}{path}"
 
 
 def _text(key: object) -> str:

@@ -1,18 +1,24 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Annotated
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core.cache import cache
-from fastapi import Depends, FastAPI, Header, WebSocket
+from django.core.management import call_command
+from fastapi import APIRouter, Depends, FastAPI, Header, WebSocket
+from fastapi.routing import iter_route_contexts
 from pytest_django import Settings
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
 
+from django_fastapi.crud import crud_router
 from django_fastapi.exceptions import ConfigurationError, ThrottleUnavailable
+from django_fastapi.orm import ModelSchema
 from django_fastapi.testing import Client, WebSocketDenied
 from django_fastapi.throttling import Rate, Throttle, client_address, hit
 
@@ -83,6 +89,18 @@ def test_windows_of_different_keys_begin_at_different_moments() -> None:
 def test_a_cache_that_keeps_nothing_counts_nothing(settings: Settings) -> None:
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
     assert [hit(Rate(1, 60), "search", "ada").hits for _ in range(2)] == [1, 1]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("backend", ["db.DatabaseCache", "filebased.FileBasedCache", "locmem.LocMemCache"])
+def test_a_count_lives_as_long_as_its_window_and_not_as_the_cache_keeps_others(
+    settings: Settings, tmp_path: Path, backend: str
+) -> None:
+    location = "throttles" if backend == "db.DatabaseCache" else str(tmp_path)
+    configured = {"BACKEND": f"django.core.cache.backends.{backend}", "LOCATION": location, "TIMEOUT": 0}
+    settings.CACHES = {"default": configured}
+    call_command("createcachetable")
+    assert [hit(Rate(3, 3600), "search", "ada").hits for _ in range(5)] == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("where", ["memory", "redis"])
@@ -174,6 +192,54 @@ def test_each_endpoint_has_its_own_counter_unless_they_share_a_name(api: FastAPI
 
     paths = ["/one", "/two", "/one", "/shared/one", "/shared/two"]
     assert [client.get(path).status_code for path in paths] == [200, 200, 429, 200, 429]
+
+
+def make_endpoint(word: str) -> Callable[[], str]:
+    def endpoint() -> str:
+        return word
+
+    return endpoint
+
+
+def test_endpoints_that_one_function_makes_have_counters_of_their_own(api: FastAPI, client: Client) -> None:
+    router, inner = APIRouter(), FastAPI()
+    throttled = [Depends(Throttle("1/day"))]
+    for routes in (api, router, inner):
+        routes.get("/one", dependencies=throttled)(make_endpoint("one"))
+        routes.get("/two/{number}", dependencies=throttled)(make_endpoint("two"))
+        routes.post("/one", dependencies=throttled)(make_endpoint("posted"))
+    for prefix in ("/a", "/b", "/{place}/c"):
+        api.include_router(router, prefix=prefix)
+    for prefix in ("/d", "/e", "/f/{place}"):
+        api.mount(prefix, inner)
+    for prefix in ("", "/a", "/b", "/x/c", "/d", "/e", "/f/x"):
+        asked = [("GET", "/one"), ("GET", "/two/1"), ("POST", "/one"), ("GET", "/two/2"), ("POST", "/one")]
+        answers = [client.request(method, prefix + path).status_code for method, path in asked]
+        assert answers == [200, 200, 200, 429, 429], prefix
+    assert [client.get(path).status_code for path in ("/y/c/one", "/f/y/one")] == [429, 429]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("run_async", [False, True])
+def test_each_operation_of_a_crud_router_has_its_own_counter(api: FastAPI, client: Client, run_async: bool) -> None:  # noqa: FBT001
+    class GroupOut(ModelSchema):
+        class Meta:
+            model = Group
+            fields = ["id", "name"]
+
+    throttled = [Depends(Throttle("1/day"))]
+    router = crud_router(Group, read=GroupOut, permissions=throttled, prefix="/groups", run_async=run_async)
+    api.include_router(router)
+    group = Group.objects.create(name="staff")
+    paths = ["/groups", f"/groups/{group.pk}", "/groups", f"/groups/{group.pk}"]
+    assert [client.get(path).status_code for path in paths] == [200, 200, 429, 429]
+    endpoints = [one.endpoint for one in iter_route_contexts(router.routes) if one.endpoint is not None]
+    assert [one.__qualname__ for one in endpoints] == ["list_group", "retrieve_group", "delete_group"]
+
+
+def test_a_route_with_several_methods_has_one_counter(api: FastAPI, client: Client) -> None:
+    api.api_route("/one", methods=["GET", "POST"], dependencies=[Depends(Throttle("1/day"))])(make_endpoint("one"))
+    assert [client.get("/one").status_code, client.post("/one").status_code] == [200, 429]
 
 
 def test_a_dependency_says_who_is_counted(api: FastAPI, client: Client) -> None:
