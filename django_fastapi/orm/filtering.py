@@ -142,25 +142,25 @@ class _Condition:
 
     def narrow(self, queryset: QuerySet[M], value: object) -> QuerySet[M]:
         for part in _words(value) if self.is_search else [value]:
-            queryset = _filter(queryset, self._condition(part, queryset.db), by_key=self._is_multivalued)
+            queryset = queryset.filter(self._condition(part, queryset))
         return queryset
 
-    @property
-    def _is_multivalued(self) -> bool:
-        return any(path.is_multivalued for path in self.paths)
-
-    def _condition(self, value: object, using: str) -> Q:
+    def _condition(self, value: object, queryset: QuerySet[Any]) -> Q:
         if _is_collection(value) and len(value) > _MAX_VALUES:
             raise UnfitValue(f"must be at most {_MAX_VALUES} values")
-        return Q(*(path.condition(value, using) for path in self.paths), _connector=Q.OR)
+        repeating = [path.condition(value, queryset.db) for path in self.paths if path.is_multivalued]
+        others = [path.condition(value, queryset.db) for path in self.paths if not path.is_multivalued]
+        keys = [("pk__in", _keys(queryset, Q(*repeating, _connector=Q.OR)))] if repeating else []
+        return Q(*others, *keys, _connector=Q.OR)
 
 
-def _filter(queryset: QuerySet[M], condition: Q, *, by_key: bool) -> QuerySet[M]:
-    if not by_key:
-        return queryset.filter(condition)
-    # A join would repeat rows: in the list, and in its count.
-    matching = queryset.model._base_manager.using(queryset.db).filter(condition)
-    return queryset.filter(pk__in=matching.values("pk"))
+def _keys(queryset: QuerySet[Any], condition: Q) -> QuerySet[Any, Any]:
+    """Return the keys of the rows that meet a condition over relations to many.
+
+    A join would repeat rows: in the list, and in its count.
+    """
+    keys: QuerySet[Any, Any] = queryset.model._base_manager.using(queryset.db).filter(condition).values("pk")
+    return keys
 
 
 def _words(value: object) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from django.db import connections, transaction
-from django.db.models import Count
+from django.db.models import Count, F
 from django.db.models.query import QuerySet
 from django.test.utils import CaptureQueriesContext
 from fastapi import FastAPI, Query
@@ -254,6 +254,15 @@ def test_an_annotation_of_the_queryset_can_be_a_lookup(books: QuerySet[Book]) ->
     assert [book.pk for book in Counted(tags_min=2).apply(counted)] == [1]
     with pytest.raises(RequestValidationError):
         Counted(tags_min=10**30).apply(counted)
+
+
+def test_a_search_mixes_annotations_with_relations_to_many(books: QuerySet[Book]) -> None:
+    class Mixed(FilterSchema):
+        search: Annotated[str | None, Search("tags__name", "writer", "title")] = None
+
+    listed = books.annotate(writer=F("author__name"), count=Count("tags"))
+    found = {text: list(Mixed(search=text).apply(listed).values_list("pk", "count")) for text in ("re", "ada red", "%")}
+    assert found == {"re": [(1, 2), (2, 1)], "ada red": [(1, 2)], "%": [(3, 0)]}
 
 
 def test_a_forward_reference_is_checked_when_it_is_first_applied() -> None:

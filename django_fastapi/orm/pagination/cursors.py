@@ -61,7 +61,8 @@ class CursorWindow:
 
         Raises:
             RequestValidationError: The cursor is not one of this list. FastAPI answers 422.
-            ConfigurationError: The queryset cannot be gone through by cursors: it is sliced, combined or has no order.
+            ConfigurationError: The queryset cannot be gone through by cursors: it is sliced, combined, has windows, or
+                is ordered at random or over a relation to many.
         """
         keyset = make_keyset(queryset.all() if isinstance(queryset, Manager) else queryset)
         binding = json.dumps([self.binding, keyset.queryset.model._meta.label, keyset.signature])

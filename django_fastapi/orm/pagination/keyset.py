@@ -6,14 +6,17 @@ come and go: nothing is passed over, nothing is repeated.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
 from typing import Any, Final, Generic, TypeVar, cast
 
+from django.conf import settings
 from django.core.exceptions import FieldDoesNotExist
 from django.db import connections
-from django.db.models import DecimalField, F, FloatField, Model, Q, QuerySet
+from django.db.models import DateTimeField, DecimalField, ExpressionWrapper, F, FloatField, Model, Q, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 from django.db.models.expressions import Col, OrderBy
 from django.db.models.functions import Cast, Random
+from django.db.models.functions.datetime import TruncBase
 
 from django_fastapi.exceptions import ConfigurationError
 from django_fastapi.orm.ordering import (
@@ -47,6 +50,8 @@ class KeyColumn:
         has_nulls_first: Whether NULLs come before all values.
         is_nullable: Whether there can be NULLs.
         has_nulls_moved: Whether that is not where the database has them of itself.
+        clock: Of a moment that the database has as the time on a clock, as `TruncDay` makes it: the time zone in which
+            the database compares such a time. None for other columns.
     """
 
     name: str
@@ -56,6 +61,7 @@ class KeyColumn:
     has_nulls_first: bool
     is_nullable: bool
     has_nulls_moved: bool
+    clock: tzinfo | None
 
     @property
     def order(self) -> OrderBy:
@@ -69,7 +75,9 @@ class KeyColumn:
         return replace(self, is_descending=not self.is_descending, has_nulls_first=not self.has_nulls_first)
 
     def plain(self, value: object) -> object:
-        """Return a value as a cursor can hold it."""
+        """Return a value as a cursor can hold it, and as the database compares it."""
+        if isinstance(value, datetime) and self.clock is not None:
+            return value.replace(tzinfo=self.clock)
         return value if is_plain(value) else self.field.get_prep_value(value)
 
     def equal(self, value: object) -> Q:
@@ -152,10 +160,11 @@ def make_keyset(queryset: QuerySet[M]) -> Keyset[M]:
     queryset = ordered(queryset)
     query: Any = queryset.query
     terms = terms_of(queryset)
-    if not has_key(queryset.model, terms) or query.is_sliced or query.combinator or query.distinct_fields:
+    is_unfit = query.is_sliced or query.combinator or query.distinct_fields or query.extra_order_by
+    if is_unfit or not has_key(queryset.model, terms):
         raise ConfigurationError(
             f"Cursors go through querysets of {queryset.model.__name__} objects that are not sliced, combined, "
-            "`values()` or `distinct()` by columns: take pages by number or offset."
+            "`values()`, `distinct()` by columns or `extra(order_by=...)`: take pages by number or offset."
         )
     orders = [order for term in terms for order in _expand(queryset.model, query.annotations, term)]
     columns = _make_columns(queryset, orders)
@@ -172,9 +181,11 @@ def _make_columns(queryset: QuerySet[Any], orders: Sequence[Any]) -> tuple[KeyCo
     connection = connections[queryset.db]
     names = [f"keyset_{index}" for index in range(len(orders))]
     query: Any = queryset.annotate(**{name: order.expression for name, order in zip(names, orders, strict=True)}).query
+    _check_windows(query)
     columns: list[KeyColumn] = []
     for name, order in zip(names, orders, strict=True):
         found = query.annotations[name]
+        _check_relations(query, found, order)
         is_own = isinstance(found, Col) and found.alias == query.get_initial_alias()
         has_nulls_first = order.descending == connection.features.nulls_order_largest
         has_nulls_moved = bool(order.nulls_last if has_nulls_first else order.nulls_first)
@@ -187,21 +198,66 @@ def _make_columns(queryset: QuerySet[Any], orders: Sequence[Any]) -> tuple[KeyCo
                 has_nulls_first=has_nulls_first != has_nulls_moved,
                 is_nullable=not is_own or found.target.null,
                 has_nulls_moved=has_nulls_moved,
+                clock=_clock(found, connection),
             )
         )
     return tuple(columns)
 
 
+def _check_windows(query: Any) -> None:
+    """Refuse windows: computed over the rows of one page they have other values."""
+    if query.where.contains_over_clause or any(one.contains_over_clause for one in query.annotations.values()):
+        raise ConfigurationError(
+            f"`Window(...)` is computed over all {query.model.__name__} objects of a list, and a page by cursor reads "
+            "some of them: take pages by number or offset."
+        )
+
+
+def _check_relations(query: Any, resolved: Any, order: Any) -> None:
+    """Refuse an order over a relation to many: a row would be in it several times."""
+    columns = [] if resolved.contains_aggregate else [part for part in resolved.flatten() if isinstance(part, Col)]
+    if any(_is_to_many(join) for column in columns for join in _joins(query, column.alias)):
+        raise ConfigurationError(
+            f"The order by {order.expression!r} leads over a relation to many, and would repeat rows of "
+            f"{query.model.__name__}: order by an annotation, such as `Min(...)`."
+        )
+
+
+def _joins(query: Any, alias: str | None) -> Iterator[Any]:
+    """Return the joins that lead to a table."""
+    while (join := query.alias_map.get(alias)) is not None and join.parent_alias is not None:
+        yield join
+        alias = join.parent_alias
+
+
+def _is_to_many(join: Any) -> bool:
+    relation = join.join_field
+    return getattr(relation, "multiple", False) and not relation.field.unique
+
+
+def _clock(resolved: Any, connection: Any) -> tzinfo | None:
+    """Return the time zone in which the database compares the time on a clock; None for what is none.
+
+    A value that has been read says the time on that clock, in the time zone that it was truncated in or in none.
+    """
+    if not settings.USE_TZ or not isinstance(resolved.output_field, DateTimeField):
+        return None
+    is_clock = any(isinstance(part, TruncBase) for part in resolved.flatten())
+    zone: tzinfo = connection.timezone
+    return zone if is_clock else None
+
+
 def _exact(expression: Any, resolved: Any) -> Any:
     """Return a decimal of SQLite as the float that it is: rounded to the digits of its field it equals itself no more.
 
-    A column whose digits a float can hold comes back as it was.
+    A column whose digits a float can hold is compared as it is, so that an index on it is used.
     """
     field = resolved.output_field
     if not isinstance(field, DecimalField):
         return expression
     digits: Any = field.max_digits
-    return expression if isinstance(resolved, Col) and digits <= _FLOAT_DIGITS else Cast(expression, FloatField())
+    is_held = isinstance(resolved, Col) and digits <= _FLOAT_DIGITS
+    return ExpressionWrapper(expression, FloatField()) if is_held else Cast(expression, FloatField())
 
 
 def _expand(model: type[Model], annotations: Mapping[str, Any], term: Term, depth: int = 0) -> Iterator[Any]:

@@ -6,19 +6,37 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import chain, count
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connections, transaction
-from django.db.models import Avg, Count, DecimalField, ExpressionWrapper, F, Q, QuerySet, Value
-from django.db.models.functions import Coalesce, Lower, Random
+from django.db.models import (
+    Avg,
+    Count,
+    DecimalField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    FilteredRelation,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    Window,
+)
+from django.db.models.functions import Coalesce, Lower, Random, RowNumber, TruncDay, TruncHour
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from django_fastapi.exceptions import ConfigurationError
 from django_fastapi.orm import CursorPage, CursorWindow
 from django_fastapi.orm.ordering import ordered
 from django_fastapi.orm.pagination.keyset import following, make_keyset
-from tests.project.archive.models import Author, Book, Entry, Genre, Seat, Shelf
+from tests.project.archive.models import Author, Book, Entry, Fee, Genre, Seat, Shelf, Tag
+from tests.project.library import models as library
 
 WORDS = ["", "a", "A", "b", "ä", "z z", "\U0001f4da"]
 DECIMAL: Any = DecimalField(max_digits=10, decimal_places=4)
@@ -170,6 +188,52 @@ def test_a_computed_decimal_equals_itself_when_it_comes_back(alias: str, divisor
         assert list(walk(listed, 1, last_page(listed, 1), "previous")) == whole[::-1]
 
 
+@pytest.mark.parametrize("divisor", [3, 7, 1000])
+def test_a_stored_decimal_with_more_digits_than_its_field_equals_itself(alias: str, divisor: int) -> None:
+    """SQLite stores what `update` computes without rounding it."""
+    entries = Entry.objects.using(alias)
+    entries.bulk_create([Entry(pk=pk, amount=Decimal(pk // 2) / 10) for pk in range(1, 7)])
+    entries.update(amount=F("amount") / divisor)
+    for listed in (entries.order_by("amount"), entries.order_by("-amount")):
+        whole = [[entry.pk] for entry in ordered(listed)]
+        assert list(walk(listed, 1, CursorWindow(None, 1).paginate(listed), "next")) == whole
+        assert list(walk(listed, 1, last_page(listed, 1), "previous")) == whole[::-1]
+
+
+def test_a_decimal_column_of_sqlite_is_compared_as_it_is() -> None:
+    """So that an index on it is used."""
+    [column, _] = make_keyset(Entry.objects.order_by("amount")).columns
+    listed = Entry.objects.alias(keyset_0=column.expression).filter(column.equal(0.5)).order_by(column.order)
+    assert str(listed.values("pk").query).endswith(
+        'WHERE "archive_entry"."amount" = 0.5 ORDER BY "archive_entry"."amount" ASC'
+    )
+
+
+DAYS: dict[str, Any] = {
+    "day": TruncDay("moment"),
+    "hour": TruncHour("moment"),
+    "in a zone": TruncDay("moment", tzinfo=ZoneInfo("Asia/Kolkata")),
+    "in an expression": Coalesce(TruncDay("moment"), TruncDay(Value(MOMENT))),
+}
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
+@pytest.mark.parametrize("day", DAYS)
+def test_a_truncated_moment_is_compared_in_its_own_time_zone(alias: str, zone: str, day: str) -> None:
+    if not connections[alias].features.has_zoneinfo_database:
+        pytest.skip("the server has no time zones")
+    entries = Entry.objects.using(alias)
+    # In New York the clocks are put back on the 3rd of November.
+    start = datetime(2024, 11, 2, 20, tzinfo=UTC)
+    moments = [start + timedelta(hours=5 * (pk // 2)) for pk in range(12)]
+    entries.bulk_create([Entry(pk=pk, moment=moment, rank=pk % 2) for pk, moment in enumerate([*moments, None], 1)])
+    with timezone.override(zone):
+        for listed in (entries.annotate(it=DAYS[day]).order_by("it", "rank"), entries.order_by(DAYS[day].desc())):
+            whole = [[entry.pk] for entry in ordered(listed)]
+            assert list(walk(listed, 1, CursorWindow(None, 1).paginate(listed), "next")) == whole
+            assert list(walk(listed, 1, last_page(listed, 1), "previous")) == whole[::-1]
+
+
 def test_an_empty_page_leads_back_to_the_row_that_it_began_after(alias: str) -> None:
     entries = Entry.objects.using(alias)
     entries.bulk_create([Entry(pk=pk) for pk in range(1, 7)])
@@ -194,6 +258,7 @@ def test_an_empty_page_leads_back_to_the_row_that_it_began_after(alias: str) -> 
         (Seat, [{"room": room, "number": number} for room in "AB" for number in (1, 2, 3)], ["-note", "-pk"]),
         (Seat, [{"room": room, "number": number} for room in "AB" for number in (1, 2, 3)], ["-number", "room"]),
         (Shelf, [{"mark": f"A-{number}"} for number in range(5)], ["-mark"]),
+        (Fee, [{"amount": Decimal(number) / 10} for number in range(5)], ["-amount"]),
         (Genre, [{"code": code, "rank": rank} for code, rank in zip("abcde", [None, 1, 1, None, 2], strict=True)], []),
         (
             Author,
@@ -265,8 +330,42 @@ def test_nulls_are_conditions_of_their_own() -> None:
         Book.objects.order_by("title").distinct("title"),
         Book.objects.order_by("?"),
         Book.objects.order_by(Random()),
+        Book.objects.order_by("pk").extra(order_by=["title"]),
+        Book.objects.annotate(row=Window(RowNumber(), order_by="pk")).order_by("pk"),
+        Book.objects.alias(row=Window(RowNumber(), order_by="pk")).filter(row__lte=3).order_by("pk"),
+        Book.objects.order_by(Window(RowNumber(), order_by="title")),
+        Book.objects.order_by("tags__name"),
+        Book.objects.order_by("-tags"),
+        Book.objects.order_by(Lower("tags__name").desc()),
+        Book.objects.order_by("copies__key"),
+        Book.objects.order_by("author__books__title"),
+        Book.objects.annotate(tag=F("tags__name")).order_by("tag"),
     ],
 )
 def test_some_querysets_have_no_cursors(listed: QuerySet[Any]) -> None:
     with pytest.raises(ConfigurationError, match="Book"):
         make_keyset(listed)
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        Book.objects.annotate(tag=Min("tags__name")).order_by("-tag"),
+        Book.objects.annotate(count=Count("copies")).order_by("count", "author__name"),
+        Book.objects.filter(tags__name="red").order_by("title"),
+        Author.objects.order_by("profile__motto"),
+        Book.objects.order_by(Subquery(Tag.objects.filter(books=OuterRef("pk")).values("books__title")[:1])),
+        Book.objects.order_by(Exists(Book.objects.filter(pk=OuterRef("pk"), tags__name="red"))),
+        Book.objects.annotate(row=Subquery(Book.objects.annotate(row=Window(RowNumber())).values("row")[:1])),
+        Book.objects.order_by("extra__pages", "published__year"),
+        Book.objects.annotate(writer=FilteredRelation("author")).order_by("writer__name"),
+    ],
+)
+def test_what_does_not_repeat_rows_has_cursors(listed: QuerySet[Any]) -> None:
+    assert make_keyset(listed).columns
+
+
+def test_an_order_over_a_generic_relation_has_no_cursors() -> None:
+    with pytest.raises(ConfigurationError, match="relation to many"):
+        make_keyset(library.Book.objects.order_by("reviews__text"))
+    assert make_keyset(library.Book.objects.order_by("author__profile__bio")).columns
