@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import ImageField, QuerySet
+from django.http import Http404
 
 from django_fastapi.exceptions import Fault, UnfitValue
 from django_fastapi.orm.definitions import Definition
@@ -12,15 +13,19 @@ from django_fastapi.orm.exceptions import SchemaError, suggestion
 from django_fastapi.orm.introspection import Kind, columns
 
 from .files import faults_of_image, uploaded
-from .nodes import Location, Members, Node, Scopes, attributes, references_to
+from .nodes import Location, Members, Node, Scopes, references_to, snapshot
 from .plans import Missing, RelationSlot, Slot, WritePlan, plan_write
-from .references import DOES_NOT_EXIST, References, visible
+from .references import DOES_NOT_EXIST, References, limited, visible
 from .values import stored
 
 _READ_ONLY: Final = "This cannot be written."
 _UNCHANGEABLE: Final = "This cannot be changed."
 _REPEATED: Final = "This is named twice."
 _UNKNOWN: Final = "There is no object with this key here."
+_TOO_DEEP: Final = "This is nested too deep."
+
+_MAX_LEVELS: Final = 32
+"""How deep objects are nested: each level takes several frames of Python's stack."""
 
 
 class Assembler:
@@ -50,11 +55,12 @@ class Assembler:
 
         Raises:
             SchemaError: The server adds what is no field of the model.
+            Http404: The object has not loaded all of its columns, and is gone.
         """
         if plan is None:
             plan = plan_write(type(data), None if instance is None else instance.__class__)
         instance_or_new = plan.model() if instance is None else instance
-        before = {} if instance is None else dict(attributes(instance))
+        before = {} if instance is None else self._whole(instance)
         node = Node(plan, instance_or_new, loc, instance is None, before, frozenset(extra))
         self._refuse_read_only(node, data)
         self._write_fields(node, data)
@@ -62,10 +68,21 @@ class Assembler:
         _give(node, extra)
         return node
 
+    def _whole(self, instance: Any) -> dict[str, Any]:
+        """Return what an instance has, after what it has not loaded was loaded at once: validation may ask for it."""
+        generated = {field.attname for field in instance._meta.concrete_fields if field.generated}
+        missing = instance.get_deferred_fields() - generated
+        if missing:
+            try:
+                instance.refresh_from_db(using=self._using, fields=missing)
+            except ObjectDoesNotExist as error:
+                raise Http404(f"No {instance._meta.object_name} matches the given query.") from error
+        return snapshot(instance)
+
     def _write_fields(self, node: Node, data: Definition) -> None:
         plan = node.plan
         for slot in plan.columns:
-            if plan.is_written(slot, data):
+            if plan.is_written(slot, data) and not _stays(node, slot, data):
                 self._write_column(node, slot, getattr(data, slot.name))
         for slot in plan.references:
             if plan.is_written(slot, data):
@@ -80,7 +97,8 @@ class Assembler:
             if plan.is_written(slot, data):
                 self._write_list(node, slot, getattr(data, slot.name) or [])
         for slot in plan.nested:
-            if plan.is_written(slot, data):
+            is_given = slot.relation.kind is Kind.FORWARD and node.is_given(slot.relation.field)
+            if plan.is_written(slot, data) and not is_given:
                 self._write_nested(node, slot, getattr(data, slot.name))
 
     def _refuse_read_only(self, node: Node, data: Definition) -> None:
@@ -108,7 +126,7 @@ class Assembler:
         if value is None and not slot.field.null:
             message = slot.field.error_messages["null"]
             node.fail(slot, Fault((*node.loc, slot.key), message, "null"))
-        elif value is not None and is_other and slot.field.name not in node.given:
+        elif value is not None and is_other and not node.is_given(slot.field):
             self.references.add_key(node, slot, value)
 
     def _set(self, node: Node, slot: Slot, value: Any) -> bool:
@@ -139,7 +157,9 @@ class Assembler:
         node.lists.append((slot, list(dict.fromkeys(values))))
 
     def _write_nested(self, node: Node, slot: RelationSlot, value: Any) -> None:
-        if slot.relation.is_many:
+        if value and _levels(node.loc) >= _MAX_LEVELS:
+            node.fail(slot, Fault((*node.loc, slot.key), _TOO_DEEP, "too_deep"))
+        elif slot.relation.is_many:
             node.members.append(Members(slot, self._members(node, slot, value or [])))
         elif value is None:
             self._write_nothing(node, slot)
@@ -150,9 +170,11 @@ class Assembler:
         if slot.relation.kind is Kind.FORWARD:
             setattr(node.instance, slot.relation.name, None)
             node.written.add(slot.relation.name)
+        elif (related := _related(node, slot)) is None:
+            return
         elif slot.missing in (Missing.DELETE, Missing.DETACH):
-            node.removed.append(slot)
-        elif _related(node, slot) is not None and slot.missing is None:
+            node.removed.append((slot, related))
+        elif slot.missing is None:
             node.fail(slot, Fault((*node.loc, slot.key), _UNCHANGEABLE, "immutable"))
 
     def _write_one(self, node: Node, slot: RelationSlot, data: Definition) -> None:
@@ -161,7 +183,7 @@ class Assembler:
         existing = _related(node, slot) if is_own else None
         key = _key_value(slot.plan, data)
         if not is_own and key is not None:
-            existing = self._find(visible(slot.relation.model, self._using, self._scopes), [key]).get(key)
+            existing = self._find(self._choices(node, slot, key), [key]).get(key)
             if existing is None and slot.plan.identity is not None:
                 node.fail(slot, Fault((*loc, slot.plan.identity.key), _UNKNOWN, DOES_NOT_EXIST))
                 return
@@ -193,12 +215,21 @@ class Assembler:
                 nodes.append(child)
         return tuple(nodes)
 
+    def _choices(self, node: Node, slot: RelationSlot, key: Any) -> QuerySet[Any]:
+        """Return the objects that a foreign key may refer to; the one that it refers to already may stay."""
+        objects = visible(slot.relation.model, self._using, self._scopes)
+        choices = limited(objects, slot.relation.field)
+        if choices is objects:
+            return objects
+        related = _related(node, slot)
+        return objects if related is not None and related.pk == key else choices
+
     def _candidates(self, node: Node, slot: RelationSlot) -> QuerySet[Any]:
         """Return the objects that a nested list can change: those of the object, or those that it could have."""
         model = slot.relation.model
         if slot.relation.field.one_to_many:
             return model._base_manager.none() if node.is_new else getattr(node.instance, slot.relation.name).all()
-        return visible(model, self._using, self._scopes)
+        return limited(visible(model, self._using, self._scopes), slot.relation.field)
 
     def _find(self, objects: QuerySet[Any], keys: list[Any]) -> dict[Any, Any]:
         if not keys:
@@ -218,7 +249,19 @@ def _is_fit(field: Any, value: Any, using: str) -> bool:
 def _key_value(plan: WritePlan, data: Definition) -> Any:
     """Return the primary key that a body has, where it is one column; None if it has none."""
     slots = [plan.identity] if plan.identity else [one for one in plan.columns if one.is_key]
-    return getattr(data, slots[0].name) if len(slots) == 1 else None
+    is_there = len(slots) == 1 and slots[0].name in data.model_fields_set
+    return getattr(data, slots[0].name) if is_there else None
+
+
+def _stays(node: Node, slot: Slot, data: Definition) -> bool:
+    """Return whether a key stays what it is, since the body has none: what stands for it would be another."""
+    if not slot.is_key:
+        return False
+    return getattr(data, slot.name) is None or not (node.is_new or slot.name in data.model_fields_set)
+
+
+def _levels(loc: Location) -> int:
+    return sum(isinstance(one, str) for one in loc)
 
 
 def _related(node: Node, slot: RelationSlot) -> Any:
@@ -237,7 +280,7 @@ def _bind(child: Node, slot: RelationSlot, node: Node, using: str) -> None:
         setattr(child.instance, name, value)
         child.written.add(name)
         if value is None:  # a key that is not there yet, and cannot be validated
-            child.failed.add(name)
+            child.awaited.add(name)
 
 
 def _give(node: Node, extra: Mapping[str, Any]) -> None:

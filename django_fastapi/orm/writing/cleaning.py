@@ -16,32 +16,42 @@ UNIQUE: Final = frozenset({"unique", "unique_together"})
 _LACKING: Final = frozenset({"blank", "null"})
 
 
-def clean(node: Node) -> None:
-    """Validate an object as `full_clean` does, and note what is wrong in its node.
+def clean(node: Node, *, is_prepared: bool = True) -> None:
+    """Validate an object as `full_clean` does but for uniqueness, and note what is wrong in its node.
 
     Of an object that is changed, the fields that are not written are left alone, as with Django's forms; but a
     constraint over several fields is looked at if one of them is written.
+
+    Args:
+        node: The object.
+        is_prepared: Whether it has all of its values; otherwise only those that are written are looked at.
 
     Raises:
         SchemaError: A field that the schema does not have needs a value.
     """
     instance = node.instance
-    if node.is_new:
+    is_whole = node.is_new and is_prepared
+    if is_whole:
         _require_references(node)
     # Foreign keys have been looked up, all of them at once.
     relations = {field.name for field in instance._meta.concrete_fields if field.is_relation}
-    unwritten = set[str]() if node.is_new else {one.name for one in instance._meta.concrete_fields} - node.written
-    exclude = relations | unwritten | _nulls(node) | node.failed
-    if node.failed & relations:
-        # The model's `clean` may follow them.
+    unwritten = set[str]() if is_whole else {one.name for one in instance._meta.concrete_fields} - node.written
+    exclude = relations | unwritten | _nulls(node) | node.failed | node.awaited
+    if node.failed or not is_prepared:
+        # The model's `clean` may ask for what is not there.
         _collect(node, lambda: instance.clean_fields(exclude=exclude))
     else:
         _collect(
             node,
             lambda: instance.full_clean(exclude=exclude, validate_unique=False, validate_constraints=False),
         )
-    _collect(node, lambda: instance.validate_unique(exclude=_not_to_be_unique(node) | node.failed))
-    _collect(node, lambda: instance.validate_constraints(exclude=set(node.failed)))
+
+
+def check_constraints(node: Node) -> None:
+    """Ask whether there is something of the kind already, and for the constraints; note what is wrong in the node."""
+    instance = node.instance
+    _collect(node, lambda: instance.validate_unique(exclude=_not_to_be_unique(node) | node.failed | node.awaited))
+    _collect(node, lambda: instance.validate_constraints(exclude=node.failed | node.awaited))
 
 
 def _require_references(node: Node) -> None:

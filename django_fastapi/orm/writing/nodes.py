@@ -1,6 +1,7 @@
 """The objects that one body makes or changes, before anything of it is saved."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -20,6 +21,15 @@ def attributes(instance: Any) -> dict[str, Any]:
     """Return what an instance has loaded or been given: the dictionary itself."""
     found: dict[str, Any] = instance.__dict__
     return found
+
+
+def snapshot(instance: Any) -> dict[str, Any]:
+    """Return a copy of what an instance has, which does not change where a value of the instance changes in place."""
+    names = {field.attname for field in instance._meta.concrete_fields}
+    return {
+        name: deepcopy(value) if name in names and type(value) in (dict, list) else value
+        for name, value in attributes(instance).items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +58,13 @@ class Node:
         given: The names of fields that the server has given.
         written: The names of the fields that have been given a value.
         failed: The names of those whose value is wrong.
+        awaited: The names of those whose value is there only when another object has been saved.
         faults: What is wrong.
         files: The fields that have a new file.
         lists: The many-to-many relations that are given by keys, with these.
         owners: The objects it refers to, by field; they are saved before it.
         members: The objects that refer to it, or are related by a table; they are saved after it.
-        removed: One-to-one relations whose object goes.
+        removed: One-to-one relations whose object goes, with the object.
     """
 
     plan: WritePlan
@@ -64,17 +75,22 @@ class Node:
     given: frozenset[str] = frozenset()
     written: set[str] = field(default_factory=set[str])
     failed: set[str] = field(default_factory=set[str])
+    awaited: set[str] = field(default_factory=set[str])
     faults: list[Fault] = field(default_factory=list[Fault])
     files: list[Slot] = field(default_factory=list[Slot])
     lists: list[tuple[RelationSlot, list[Any]]] = field(default_factory=list["tuple[RelationSlot, list[Any]]"])
     owners: list[tuple[RelationSlot, "Node"]] = field(default_factory=list["tuple[RelationSlot, Node]"])
     members: list[Members] = field(default_factory=list[Members])
-    removed: list[RelationSlot] = field(default_factory=list[RelationSlot])
+    removed: list[tuple[RelationSlot, Any]] = field(default_factory=list["tuple[RelationSlot, Any]"])
 
     def fail(self, slot: Slot | RelationSlot, fault: Fault) -> None:
         """Note what is wrong with a field."""
         self.failed.add(slot.field.name if isinstance(slot, Slot) else slot.relation.name)
         self.faults.append(fault)
+
+    def is_given(self, model_field: Any) -> bool:
+        """Return whether the server has given a field, whatever the body says of it."""
+        return not self.given.isdisjoint({model_field.name, model_field.attname})
 
     def all(self) -> "list[Node]":
         """Return this node and those below it."""

@@ -184,14 +184,16 @@ def _slots(schema: type[Definition], model: type[Model]) -> Iterator[Slot | Rela
     """Yield what each field of a schema writes; of those that write nothing though the model knows them, the names."""
     for name, info in schema.model_fields.items():
         path = source_of(schema, model, name, info)
-        relation = relations(model).get(path[0])
-        field = _field(model, path[0], relation)
+        source = path[0]
+        relation = relations(model).get(source)
+        field = _field(model, source, relation)
         if len(path) > 1 or (field is None and relation is None):
             continue  # the project's own, as a second password is
-        nests = nesting(info.annotation)
-        if nests is not None and relation is not None:
+        if info.json_schema_extra is READ_ONLY or _is_said_read_only(schema, source, field):
+            yield name, _key(name, info)
+        elif relation is not None and nesting(info.annotation) is not None:
             yield _nested(schema, name, info, relation)
-        elif info.json_schema_extra is READ_ONLY or not _can_be_given(field, relation):
+        elif not _can_be_given(field, relation):
             yield name, _key(name, info)
         elif field is not None and not field.many_to_many:
             _refuse_password(schema, model, field)
@@ -199,6 +201,14 @@ def _slots(schema: type[Definition], model: type[Model]) -> Iterator[Slot | Rela
         else:
             assert relation is not None  # what is no field of the model's own is one
             yield RelationSlot(name, _key(name, info), relation, _is_absent(info))
+
+
+def _is_said_read_only(schema: type[Definition], source: str, field: Any) -> bool:
+    """Return whether `Meta.read_only` names a field, which the schema may have declared by itself."""
+    options = schema.__orm_options__
+    if options is None:
+        return False
+    return source in options.read_only or (field is not None and field.name in options.read_only)
 
 
 def _field(model: type[Model], source: str, relation: Relation | None) -> Any:

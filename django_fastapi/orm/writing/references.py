@@ -48,7 +48,18 @@ class _Named:
 
 def visible(model: type[Model], using: str, scopes: Scopes) -> QuerySet[Any]:
     """Return what a client may name of a model."""
-    return scopes[model].using(using) if model in scopes else model._default_manager.using(using)
+    if model in scopes:
+        return scopes[model].using(using)
+    objects = model._default_manager.using(using)
+    for scope in scopes_of(model, scopes):
+        objects = objects.filter(pk__in=scope.using(using).order_by().values("pk"))
+    return objects
+
+
+def scopes_of(model: type[Model], scopes: Scopes) -> list[QuerySet[Any]]:
+    """Return what bounds the rows of a model: the scopes of the model, of its proxies, and of what it is a proxy of."""
+    concrete = model._meta.concrete_model
+    return [scope for one, scope in scopes.items() if one._meta.concrete_model is concrete]
 
 
 class References:
@@ -84,7 +95,7 @@ class References:
         for relation, group in self._lists.items():
             known = self._find_existing(relation.model, relation.field, relation.model._meta.pk, group)
             if known is None:
-                objects = _limited(visible(relation.model, self._using, self._scopes), relation.field)
+                objects = limited(visible(relation.model, self._using, self._scopes), relation.field)
                 named_ones = objects.filter(pk__in={named.value for named in group}).order_by()
                 known = set(named_ones.values_list("pk", flat=True))
             _refuse_unknown(group, known)
@@ -105,7 +116,7 @@ class References:
 
     def _find_existing(self, model: type[Model], field: Any, key: Any, group: list[_Named]) -> set[Any] | None:
         """Return which keys are there; None where that is not for the default manager alone to say."""
-        if model in self._scopes or _limit_of(field):
+        if scopes_of(model, self._scopes) or _limit_of(field):
             return None
         return find_existing(model, key, {named.value for named in group}, self._using)
 
@@ -134,7 +145,7 @@ class References:
         """Return a query for the numbers of the objects that are there, with their key where that is text."""
         target = field.target_field
         numbers = {named.value: number for number, named in part}
-        objects = _limited(visible(field.related_model, self._using, self._scopes), field)
+        objects = limited(visible(field.related_model, self._using, self._scopes), field)
         cases = [When(**{target.name: value}, then=Value(number)) for value, number in numbers.items()]
         number: Any = Case(*cases, output_field=IntegerField())
         if len(numbers) == 1:
@@ -158,7 +169,7 @@ def _refuse_unknown(group: Iterable[_Named], known: set[Any]) -> None:
             named.refuse()
 
 
-def _limited(objects: QuerySet[Any], field: Any) -> QuerySet[Any]:
+def limited(objects: QuerySet[Any], field: Any) -> QuerySet[Any]:
     """Return the objects that a field may refer to by its `limit_choices_to`."""
     limit = _limit_of(field)
     return objects.complex_filter(limit) if limit else objects

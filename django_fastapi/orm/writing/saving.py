@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 from django.db import DatabaseError, DataError, IntegrityError, connections, router, transaction
 from django.db.models import Model, ProtectedError, RestrictedError
@@ -13,11 +13,12 @@ from django_fastapi.exceptions import Conflict, Fault
 from django_fastapi.orm.definitions import Definition, options_of
 
 from .assembling import Assembler
-from .cleaning import clean, refusal_of
+from .cleaning import check_constraints, clean, refusal_of
 from .deferred import check_deferred
 from .files import save_file
-from .nodes import Location, Members, Node, Scopes, attributes, references_to
+from .nodes import Location, Members, Node, Scopes, attributes, references_to, snapshot
 from .plans import Missing, RelationSlot
+from .references import scopes_of, visible
 from .refusing import explain
 from .violations import Rule, violation_of
 
@@ -106,6 +107,13 @@ class Writer:
         labels: Mapping[str, int] = told[1] if told else {}
         self.deleted |= {instance._meta.apps.get_model(label)._meta.db_table for label in labels}
 
+    def hidden(self, manager: Any) -> list[Any]:
+        """Return the keys of related objects that the client may not name, and so not take away."""
+        if not scopes_of(manager.model, self._scopes):
+            return []
+        seen = visible(manager.model, self.using, self._scopes).order_by().values("pk")
+        return list(manager.exclude(pk__in=seen).values_list("pk", flat=True))
+
     def check_deferred(self) -> None:
         """Look at what the database leaves for the end of the transaction: that may be out of our hands.
 
@@ -119,17 +127,61 @@ class Writer:
     def _checked(self, items: Sequence[Item], extra: Mapping[str, Any], before: Before | None) -> list[Node]:
         assembler = Assembler(self.using, self._scopes)
         roots = [assembler.assemble(item.data, item.instance, item.loc, extra) for item in items]
-        for root in roots if before else ():
-            cast("Before", before)(root.instance)
         assembler.references.check()
         nodes = [node for root in roots for node in root.all()]
+        unprepared = _prepare(roots, before) if before else set[Node]()
         self.nodes += nodes
+        replacing = _replacing(nodes)
         for node in nodes:
-            clean(node)
-        faults = [fault for node in nodes for fault in node.faults]
-        if faults:
-            raise refusal_of(faults)
+            clean(node, is_prepared=node not in unprepared)
+            if node not in replacing:
+                check_constraints(node)
+        _refuse(nodes)
+        self._remove_others(nodes)
+        for node in replacing:
+            check_constraints(node)
+        _refuse(replacing)
         return roots
+
+    def _remove_others(self, nodes: Iterable[Node]) -> None:
+        """Remove what nested lists do not have: what they have may be of the same kind."""
+        for node in nodes:
+            for members in node.members:
+                if _replaces(node, members):
+                    manager = getattr(node.instance, members.slot.relation.name)
+                    _remove(members.slot, self._others(manager, members), manager, self)
+
+    def _others(self, manager: Any, members: Members) -> list[Any]:
+        kept = [child.instance.pk for child in members.nodes]
+        if members.slot.relation.field.many_to_many:
+            kept += self.hidden(manager)
+        return list(manager.exclude(pk__in=kept))
+
+
+def _prepare(roots: Iterable[Node], before: Before) -> set[Node]:
+    """Give a hook the objects that can be followed; return the others, in which something is wrong."""
+    unprepared = {root for root in roots if any(node.faults for node in root.all())}
+    for root in roots:
+        if root not in unprepared:
+            before(root.instance)
+    return unprepared
+
+
+def _refuse(nodes: Iterable[Node]) -> None:
+    faults = [fault for node in nodes for fault in node.faults]
+    if faults:
+        raise refusal_of(faults)
+
+
+def _replaces(node: Node, members: Members) -> bool:
+    """Return whether what a list does not have is removed."""
+    return members.slot.relation.is_many and not (node.is_new or members.slot.missing is Missing.KEEP)
+
+
+def _replacing(nodes: Iterable[Node]) -> dict[Node, None]:
+    """Return the objects, in their order, whose like may be among those that are removed for them."""
+    lists = [members for node in nodes for members in node.members if _replaces(node, members)]
+    return {one: None for members in lists for child in members.nodes for one in child.all()}
 
 
 @contextmanager
@@ -201,7 +253,7 @@ def _held_after_all(error: Exception, writer: Writer) -> Conflict | None:
 @contextmanager
 def _restored(instances: Iterable[Any]) -> Generator[None]:
     """Give objects back as they were, unless they have been saved."""
-    before = [(attributes(one), dict(attributes(one))) for one in instances if one is not None]
+    before = [(attributes(one), snapshot(one)) for one in instances if one is not None]
     try:
         yield
     except BaseException:
@@ -213,6 +265,8 @@ def _restored(instances: Iterable[Any]) -> Generator[None]:
 
 def _save(node: Node, writer: Writer) -> None:
     for relation, owner in node.owners:
+        if relation.relation.field.get_cached_value(node.instance, default=None) is not owner.instance:
+            continue  # a hook has given another
         _save(owner, writer)
         # It had no key yet when it was assigned.
         setattr(node.instance, relation.relation.name, owner.instance)
@@ -222,9 +276,10 @@ def _save(node: Node, writer: Writer) -> None:
         _save_row(node, writer.using)
         for relation, keys in node.lists:
             manager = getattr(node.instance, relation.relation.name)
-            manager.add(*keys) if node.is_new else manager.set(keys)
-    for relation in node.removed:
-        _remove(relation, [getattr(node.instance, relation.relation.name)], None, writer)
+            manager.add(*keys) if node.is_new else manager.set([*keys, *writer.hidden(manager)])
+    for relation, related in node.removed:
+        _remove(relation, [related], None, writer)
+        relation.relation.field.set_cached_value(node.instance, None)
     for members in node.members:
         _save_members(node, members, writer)
 
@@ -270,7 +325,8 @@ def _changed(node: Node) -> list[str]:
         and (field.name in node.written or after.get(field.attname) != node.before.get(field.attname))
     ]
     stamps = [one.name for one in node.instance._meta.concrete_fields if getattr(one, "auto_now", False)]
-    return list(dict.fromkeys([*names, *stamps])) if names else []
+    is_changed = names or node.lists or node.members or node.removed
+    return list(dict.fromkeys([*names, *stamps])) if is_changed else []
 
 
 def _is_stale(node: Node, field: Any) -> bool:
@@ -288,16 +344,9 @@ def _save_members(node: Node, members: Members, writer: Writer) -> None:
         _save(child, writer)
     if not relation.is_many:
         return
-    objects = [child.instance for child in members.nodes]
-    manager = getattr(node.instance, relation.name)
-    others = [] if node.is_new or slot.missing is Missing.KEEP else _others(manager, objects)
     if relation.field.many_to_many:
-        manager.add(*objects)
-    _remove(slot, others, manager, writer)
-
-
-def _others(manager: Any, objects: Sequence[Any]) -> list[Any]:
-    return list(manager.exclude(pk__in=[one.pk for one in objects]))
+        getattr(node.instance, relation.name).add(*[child.instance for child in members.nodes])
+    attributes(node.instance).get("_prefetched_objects_cache", {}).pop(relation.name, None)
 
 
 def _remove(slot: RelationSlot, objects: Sequence[Any], manager: Any, writer: Writer) -> None:

@@ -1,6 +1,6 @@
 """Values of a schema as a model's fields take them."""
 
-from typing import Any, TypeGuard
+from typing import Any, Final, TypeGuard, cast
 
 from django.db.models import JSONField
 
@@ -8,6 +8,9 @@ from django_fastapi.exceptions import UnfitValue
 from django_fastapi.lookups import fit
 from django_fastapi.orm.fields import Range
 from django_fastapi.orm.introspection import is_of_django
+
+_MAX_LEVELS: Final = 200
+"""How deep JSON is: as deep as it can be read and sent again."""
 
 
 def stored(field: Any, value: Any, using: str) -> Any:
@@ -21,13 +24,30 @@ def stored(field: Any, value: Any, using: str) -> Any:
     Raises:
         UnfitValue: The column cannot hold it.
     """
-    if value is None or isinstance(field, JSONField):
+    if value is None:
         return value
+    if isinstance(field, JSONField):
+        return _stored_json(value)
     if _is_range(value):
         return _stored_range(field, value, using)
     if isinstance(value, str) and is_of_django(field):
         return value
     return fit(field, value, using, canonical=False)
+
+
+def _stored_json(value: Any) -> Any:
+    level = [value]
+    for _ in range(_MAX_LEVELS + 1):
+        level = [inner for one in level for inner in _inside(one)]
+        if not level:
+            return value
+    raise UnfitValue(f"must have at most {_MAX_LEVELS} levels")
+
+
+def _inside(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(cast("dict[str, Any]", value).values())
+    return list(cast("list[Any]", value)) if isinstance(value, list | tuple) else []
 
 
 def _is_range(value: object) -> TypeGuard[Range[Any]]:

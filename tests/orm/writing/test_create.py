@@ -1,5 +1,6 @@
+import uuid
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -9,8 +10,10 @@ from django.test.utils import CaptureQueriesContext
 from pydantic import ConfigDict, ValidationError
 
 from django_fastapi.exceptions import Conflict, InvalidInput, WriteRefused
-from django_fastapi.orm import ModelSchema, SchemaError, create_schema
-from tests.project.library.models import Author, Book, Novel
+from django_fastapi.orm import Missing, ModelSchema, SchemaError, create_schema
+from django_fastapi.orm.writing import Item, writing
+from django_fastapi.orm.writing.references import visible
+from tests.project.library.models import Author, Book, Chapter, CheapBook, Everything, Novel
 from tests.project.workshop.models import Label, Maker, Material, Person, Tool
 
 pytestmark = pytest.mark.django_db
@@ -248,3 +251,94 @@ def test_an_object_of_a_derived_model_is_made_and_changed_with_the_row_above_it(
     schema.model_validate({**body, "title": "Second", "genre": "love"}).update(novel)
     assert list(Novel.objects.values_list("title", "genre")) == [("Second", "love")]
     assert [book.pk for book in Book.objects.all()] == [novel.pk]
+
+
+def test_what_a_client_may_name_holds_for_proxies_too() -> None:
+    ann = Author.objects.create(name="Ann")
+    seen, hidden = (Book.objects.create(title=title, author=ann) for title in ("seen", "hidden"))
+    schema = create_schema(Chapter, fields=["book", "number", "title"])
+    scopes = {CheapBook: CheapBook.objects.filter(title="seen")}
+    schema.model_validate({"book": seen.pk, "number": 1, "title": "x"}).create(scopes)
+    with pytest.raises(InvalidInput) as refused:
+        schema.model_validate({"book": hidden.pk, "number": 2, "title": "x"}).create(scopes)
+    assert told(refused) == [(("body", "book"), "does_not_exist")]
+    found = visible(CheapBook, "default", {Book: Book.objects.filter(title="seen"), Author: Author.objects.none()})
+    assert [type(one) for one in found] == [CheapBook]
+    assert [one.title for one in found] == ["seen"]
+
+
+def test_json_is_no_deeper_than_can_be_read_again() -> None:
+    def nested(levels: int) -> Any:
+        value: Any = 1
+        for number in range(levels):
+            value = [value] if number % 2 else {"x": value}
+        return value
+
+    schema = create_schema(Everything, fields=["json"])
+    made = schema.model_construct({"json"}, json=nested(200)).create()
+    assert schema.from_orm(Everything.objects.get(pk=made.pk)).model_dump_json()
+    with pytest.raises(InvalidInput) as refused:
+        schema.model_construct({"json"}, json=nested(201)).create()
+    assert told(refused) == [(("body", "json"), "value_error")]
+
+
+def test_the_clean_of_a_model_finds_every_column_in_order(maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Racked(ModelSchema):
+        rack: int
+
+        class Meta:
+            model = Tool
+            fields = ["code", "name", "maker"]
+
+    def clean(tool: Tool) -> None:
+        assert tool.rack is not None
+
+    monkeypatch.setattr(Tool, "clean", clean)
+    with pytest.raises(InvalidInput) as refused:
+        Racked.model_validate({"code": "x", "name": "x", "maker": maker.pk, "rack": 10**30}).create()
+    assert told(refused) == [(("body", "rack"), "value_error")]
+
+
+def test_a_hook_is_given_no_object_that_names_what_is_not_there(maker: Maker) -> None:
+    def look(tool: Tool) -> None:
+        assert tool.maker.name == "Forge"
+        tool.made_by = tool.maker.name
+
+    with pytest.raises(InvalidInput) as refused, writing(Tool) as writer:
+        writer.save([Item(tool_in(Maker(pk=10**6))), Item(tool_in(maker))], before=look)
+    assert told(refused) == [(("body", "maker"), "does_not_exist")]
+
+
+def test_what_only_a_hook_would_have_given_is_not_missed(maker: Maker) -> None:
+    def give(tool: Tool) -> None:
+        tool.maker = maker
+
+    schema = create_schema(Tool, fields=["code", "name", "material"])
+    body = schema.model_construct({"code", "name", "material"}, code="", name="x", material="FE")
+    with pytest.raises(InvalidInput) as refused, writing(Tool) as writer:
+        writer.save([Item(body)], before=give)
+    assert told(refused) == [(("body", "material"), "does_not_exist"), (("body", "code"), "blank")]
+
+
+def test_a_chosen_key_may_be_left_out() -> None:
+    class EverythingIn(ModelSchema):
+        id: uuid.UUID | None = None
+
+        class Meta:
+            model = Everything
+            fields = ["char"]
+
+    class BookIn(ModelSchema):
+        everything_set: Annotated[list[EverythingIn], Missing.DELETE]
+
+        class Meta:
+            model = Book
+            fields = ["title", "author"]
+
+    assert EverythingIn.model_validate({"char": "a"}).create().pk
+    assert EverythingIn.model_validate({"char": "a", "id": None}).create().pk
+    chosen = uuid.uuid4()
+    assert EverythingIn.model_validate({"char": "a", "id": chosen}).create().pk == chosen
+    ann = Author.objects.create(name="Ann")
+    body = {"title": "x", "author": ann.pk, "everything_set": [{"char": "in"}, {"char": "in", "id": None}]}
+    assert BookIn.model_validate(body).create().everything_set.count() == 2

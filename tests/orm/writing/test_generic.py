@@ -2,6 +2,7 @@ from typing import Annotated, Any
 
 import pytest
 from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ValidationError
 
 from django_fastapi.exceptions import InvalidInput
 from django_fastapi.orm import Missing, ModelSchema, SchemaError
@@ -142,3 +143,16 @@ def test_what_cannot_be_is_an_error_that_names_the_cure() -> None:
 
     with pytest.raises(SchemaError, match=r"`Forward.subject` .* `content_type` and `object_id`"):
         Forward.model_construct().create()
+
+
+def test_objects_that_refer_to_a_new_one_are_cleaned_by_their_model(
+    author: Author, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def clean(review: Review) -> None:
+        del review
+        raise ValidationError({"text": ValidationError("Too kind.", code="kind")})
+
+    monkeypatch.setattr(Review, "clean", clean)
+    with pytest.raises(InvalidInput) as refused:
+        BookIn.model_validate({"title": "x", "author": author.pk, "reviews": [{"text": "good"}]}).create()
+    assert told(refused) == [(("body", "reviews", 0, "text"), "kind")]

@@ -1,11 +1,14 @@
+import datetime as dt
 from typing import Annotated, Any
 
 import pytest
 from pydantic import ValidationError
 
 from django_fastapi.exceptions import Conflict, InvalidInput
-from django_fastapi.orm import Missing, ModelSchema, SchemaError
-from tests.project.workshop.models import Label, Maker, Manual, Material, Part, Repair, Tool
+from django_fastapi.orm import Missing, ModelSchema, SchemaError, create_schema
+from django_fastapi.orm.writing import Item, writing
+from tests.project.library.models import Category
+from tests.project.workshop.models import Inspection, Label, Maker, Manual, Material, Part, Repair, Tool
 
 from .test_create import told
 
@@ -62,6 +65,15 @@ class ToolIn(ModelSchema):
 
 class ToolPatch(ToolIn, partial=True):
     pass
+
+
+class Branch(ModelSchema):
+    children: Annotated[list["Branch"], Missing.KEEP] = []
+
+    class Meta:
+        model = Category
+        fields = ["name"]
+        depth = 3
 
 
 WHOLE: dict[str, Any] = {
@@ -223,3 +235,122 @@ def test_a_list_without_a_rule_is_an_error_that_names_the_cure() -> None:
 
     with pytest.raises(SchemaError, match=r"`workshop.Part.tool` must refer to one. Take DELETE"):
         Impossible.model_validate({"code": "x", "parts": []}).create()
+
+
+def test_nothing_in_the_place_of_nothing_is_nothing_to_do() -> None:
+    lone = ToolIn.model_validate({key: value for key, value in WHOLE.items() if key != "manual"}).create()
+    ToolPatch.model_validate({"manual": None, "name": "Mallet"}).update(lone)
+    assert (Tool.objects.get().name, Manual.objects.exists()) == ("Mallet", False)
+
+
+def test_what_the_server_gives_stands_against_a_nested_object() -> None:
+    fixed = Maker.objects.create(name="Fixed")
+    assert ToolIn.model_validate(WHOLE).create(maker=fixed).maker == fixed
+    Tool.objects.all().delete()
+    Label.objects.all().delete()
+    Material.objects.all().delete()
+    ToolIn.model_validate(WHOLE).create(maker_id=fixed.pk)
+    assert Tool.objects.get().maker == fixed
+    assert list(Maker.objects.all()) == [fixed]
+
+
+@pytest.mark.parametrize("name", ["maker", "maker_id"])
+def test_what_a_hook_gives_stands_against_a_nested_object(name: str) -> None:
+    mine = Maker.objects.create(name="Mine")
+
+    def give(made: Tool) -> None:
+        setattr(made, name, mine if name == "maker" else mine.pk)
+
+    with writing(Tool) as writer:
+        writer.save([Item(ToolIn.model_validate(WHOLE))], before=give)
+    assert Tool.objects.get().maker == mine
+    assert list(Maker.objects.all()) == [mine]
+
+
+def test_the_same_list_again_replaces_what_it_made(tool: Tool) -> None:
+    before = {part.pk for part in tool.parts.all()}
+    ToolPatch.model_validate({"parts": WHOLE["parts"]}).update(tool)
+    assert [part.name for part in tool.parts.all()] == ["head", "handle"]
+    assert before.isdisjoint({part.pk for part in tool.parts.all()})
+    handle = tool.parts.get(number=2)
+    ToolPatch.model_validate({"parts": [{"id": handle.pk, "number": 1, "name": "handle"}]}).update(tool)
+    assert [(part.pk, part.number) for part in tool.parts.all()] == [(handle.pk, 1)]
+
+
+def test_nothing_of_a_list_is_replaced_if_something_is_wrong(tool: Tool) -> None:
+    Inspection.objects.create(part=tool.parts.get(number=1))
+    before = list(tool.parts.values())
+    with pytest.raises(InvalidInput) as refused:
+        ToolPatch.model_validate({"parts": WHOLE["parts"], "maker": {"id": 77, "name": "x"}}).update(tool)
+    assert told(refused) == [(("body", "maker", "id"), "does_not_exist")]
+    with pytest.raises(Conflict) as held:
+        ToolPatch.model_validate({"parts": WHOLE["parts"]}).update(tool)
+    assert told(held) == [(("path",), "protected")]
+    Label.objects.create(name="taken")
+    with pytest.raises(Conflict) as taken:
+        ToolPatch.model_validate({"labels": [{"name": "taken"}]}).update(tool)
+    assert told(taken) == [(("body", "labels", 0, "name"), "unique")]
+    assert (list(tool.parts.values()), tool.labels.count()) == (before, 2)
+
+
+def test_a_list_takes_nothing_away_that_the_client_may_not_name(tool: Tool) -> None:
+    class Deleting(ModelSchema):
+        labels: Annotated[list[LabelIn], Missing.DELETE]
+
+        class Meta:
+            model = Tool
+            fields = []
+
+    seen = {Label: Label.objects.exclude(name="red")}
+    ToolPatch.model_validate({"labels": [{"name": "green"}]}).update(tool, seen)
+    assert [label.name for label in tool.labels.all()] == ["green", "red"]
+    Deleting.model_validate({"labels": []}).update(tool, seen)
+    assert [label.name for label in tool.labels.all()] == ["red"]
+    blue = Label.objects.get(name="blue")
+    create_schema(Tool, fields=["labels"]).model_validate({"labels": [blue.pk]}).update(tool, seen)
+    assert [label.name for label in tool.labels.all()] == ["blue", "red"]
+
+
+def test_a_nested_object_is_one_that_the_field_may_refer_to(tool: Tool) -> None:
+    closed = Maker.objects.create(name="Closed", is_open=False)
+    body = ToolPatch.model_validate({"maker": {"id": closed.pk, "name": "Changed"}})
+    with pytest.raises(InvalidInput) as refused:
+        body.update(tool)
+    assert told(refused) == [(("body", "maker", "id"), "does_not_exist")]
+    Tool.objects.update(maker=closed)
+    body.update(Tool.objects.get())
+    assert Maker.objects.get(pk=closed.pk).name == "Changed"
+
+
+def test_an_object_shows_what_has_become_of_its_relations(tool: Tool) -> None:
+    tool = Tool.objects.select_related("manual").prefetch_related("parts", "labels").get()
+    ToolPatch.model_validate(
+        {"manual": None, "parts": [{"number": 5, "name": "wedge"}], "labels": [{"name": "green"}]}
+    ).update(tool)
+    assert not hasattr(tool, "manual")
+    assert [part.name for part in tool.parts.all()] == ["wedge"]
+    assert [label.name for label in tool.labels.all()] == ["green"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"parts": []}, {"labels": []}, {"manual": None}, {"manual": {"text": "x"}}, {"maker": {"name": "x"}}]
+)
+def test_whatever_is_nested_moves_the_time_stamp(tool: Tool, change: dict[str, Any]) -> None:
+    Tool.objects.update(changed=dt.datetime(2000, 1, 1, tzinfo=dt.UTC))
+    ToolPatch.model_validate(change).update(Tool.objects.get(pk=tool.pk))
+    assert Tool.objects.get().changed.year > 2000
+
+
+def test_objects_are_not_nested_without_an_end() -> None:
+    body: dict[str, Any] = {"name": "leaf"}
+    for number in range(200):
+        body = {"name": str(number), "children": [body]}
+    with pytest.raises(InvalidInput) as refused:
+        Branch.model_validate(body).create()
+    assert [kind for _, kind in told(refused)] == ["too_deep"]
+    assert not Category.objects.exists()
+    body = {"name": "leaf"}
+    for number in range(31):
+        body = {"name": str(number), "children": [body]}
+    Branch.model_validate(body).create()
+    assert Category.objects.count() == 32

@@ -1,4 +1,5 @@
 import datetime as dt
+import uuid
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,8 @@ from pydantic import ValidationError
 
 from django_fastapi.exceptions import Conflict, InvalidInput
 from django_fastapi.orm import ModelSchema, create_schema, delete
+from django_fastapi.orm.writing import Item, writing
+from tests.project.library.models import Everything
 from tests.project.workshop.models import Label, Maker, Material, Part, Tool
 
 from .test_create import ToolIn, told, tool_in
@@ -111,6 +114,44 @@ def test_a_time_stamp_and_what_clean_changes_are_saved_too(tool: Tool) -> None:
     assert tool.name == "Hammer"
 
 
+def test_a_list_moves_the_time_stamp_too(tool: Tool) -> None:
+    long_ago = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+    Tool.objects.filter(pk=tool.pk).update(changed=long_ago)
+    tool.refresh_from_db()
+    ToolPatch.model_validate({"labels": []}).update(tool)
+    assert Tool.objects.get(pk=tool.pk).changed > long_ago
+
+
+def test_columns_that_were_not_loaded_are_not_saved(tool: Tool) -> None:
+    part = Tool.objects.only("code").get(pk=tool.pk)
+    with CaptureQueriesContext(connection) as captured:
+        ToolPatch.model_validate({"name": "Mallet"}).update(part)
+    (update,) = [one["sql"] for one in captured if one["sql"].startswith("UPDATE")]
+    assert ('"name" =' in update, '"price" =' in update) == (True, False)
+    loads = [one["sql"] for one in captured if 'FROM "workshop_tool"' in one["sql"] and '"made_by"' in one["sql"]]
+    assert len(loads) == 1
+    gone = Tool.objects.only("code").get(pk=tool.pk)
+    tool.delete()
+    with pytest.raises(Http404):
+        ToolPatch.model_validate({"name": "Mallet"}).update(gone)
+
+
+def test_what_a_hook_changes_in_place_is_saved() -> None:
+    one = Everything.objects.create(json={"words": [1]})
+
+    def count(changed: Everything) -> None:
+        changed.json["words"].append(2)
+
+    patch = create_schema(Everything, fields=["char"]).partial()
+    with writing(Everything) as writer:
+        writer.save([Item(patch.model_validate({"char": "x"}), one)], before=count)
+    assert Everything.objects.get().json == {"words": [1, 2]}
+    codes = create_schema(Everything, fields=["code"]).partial()
+    with pytest.raises(InvalidInput), writing(Everything) as writer:
+        writer.save([Item(codes.model_construct({"code"}, code="small"), one)], before=count)
+    assert one.json == {"words": [1, 2]}
+
+
 def test_columns_that_were_not_sent_are_not_checked_but_their_constraints_are(tool: Tool, maker: Maker) -> None:
     Tool.objects.create(code="H2", name="Saw", maker=maker, rack=2, place=1)
     Tool.objects.filter(pk=tool.pk).update(code="")
@@ -158,6 +199,16 @@ def test_a_key_stays_what_it_is(tool: Tool) -> None:
         schema.model_validate({"code": "AU", "name": "Gold"}).update(iron)
     assert told(refused) == [(("body", "code"), "immutable")]
     assert list(Material.objects.values_list("code", "name")) == [("FE", "Ferrum")]
+
+
+def test_a_chosen_key_that_is_left_out_stays() -> None:
+    one = Everything.objects.create(char="a")
+    schema = create_schema(Everything, fields=["id", "char"])
+    assert schema.model_validate({"char": "b"}).update(one).char == "b"
+    with pytest.raises(InvalidInput) as refused:
+        schema.model_validate({"id": uuid.uuid4(), "char": "c"}).update(one)
+    assert told(refused) == [(("body", "id"), "immutable")]
+    assert list(Everything.objects.values_list("pk", "char")) == [(one.pk, "b")]
 
 
 def test_only_the_changes_of_a_list_are_written(tool: Tool) -> None:
