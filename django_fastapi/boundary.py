@@ -1,5 +1,6 @@
 """The outermost layer: what no application caught is answered and logged, once."""
 
+import logging
 from contextvars import ContextVar
 from http import HTTPStatus
 from typing import Final
@@ -7,13 +8,14 @@ from typing import Final
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
+from starlette.responses import JSONResponse, Response
 from starlette.status import HTTP_413_CONTENT_TOO_LARGE
 
 from .concurrency import become_stream
 from .debug import make_close_reason, make_epilogue
 from .exceptions import IncompleteResponse
 from .problems import error_response
-from .refusals import answer_unhandled, problem_of
+from .refusals import CORS, answer_unhandled, problem_of
 from .reports import LOGGED, report, report_answer, report_suspicion, report_task
 from .request_ids import prepare
 from .requests import forget_known
@@ -29,6 +31,8 @@ _INTERNAL_ERROR: Final = 1011  # RFC 6455, section 7.4.1
 _BROKEN_OFF: Final = "The answer broke off half-way; the exception that ended it is logged on django.request."
 _FIRST_ERROR: Final = 400
 _TOO_LARGE: Final = b"Content Too Large"
+
+_logger: Final = logging.getLogger("django.request")
 
 _current: ContextVar[Scope | None] = ContextVar("django_fastapi.scope", default=None)
 
@@ -65,7 +69,7 @@ class Boundary:
         finally:
             _current.reset(token)
         if answer.error_status and answer.error_status not in logged:
-            await sync_to_async(report_answer, thread_sensitive=False)(answer.error_status, scope)
+            await _log_answer(answer.error_status, scope)
 
 
 class _Answer:
@@ -132,7 +136,7 @@ def _has_length(message: Message) -> bool:
 def _in_form(scope: Scope, start: Message) -> tuple[Message, Message]:
     """Return the messages of an answer in the one form, with those headers that middleware has put on it."""
     response = error_response(scope, start["status"])
-    kept = [(name, value) for name, value in start["headers"] if not name.startswith(b"content-")]
+    kept = [(name, value) for name, value in start.get("headers", ()) if not name.startswith(b"content-")]
     headers = [*kept, *response.raw_headers]
     return {**start, "headers": headers}, {"type": "http.response.body", "body": response.body}
 
@@ -166,7 +170,27 @@ async def _end(error: Exception, scope: Scope, receive: Receive, answer: _Answer
         # Not the exception itself: the server would print its traceback once more.
         raise IncompleteResponse(_BROKEN_OFF) from None
     elif not answer.is_complete:
-        await (await answer_unhandled(scope, error))(scope, receive, answer)
+        response = await _make_answer(error, scope)
+        response.raw_headers.extend(scope.get(CORS, ()))
+        await response(scope, receive, answer)
+
+
+async def _make_answer(error: Exception, scope: Scope) -> Response:
+    """Return the answer to an exception: one in words that are always the same if no other can be made."""
+    try:
+        return await answer_unhandled(scope, error)
+    except Exception:
+        _logger.exception("The answer to an exception could not be made; the exception itself is logged before.")
+        phrase = HTTPStatus.INTERNAL_SERVER_ERROR.phrase
+        return JSONResponse({"detail": phrase}, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+async def _log_answer(status: int, scope: Scope) -> None:
+    """Log an answer that is an error; that this fails is no affair of the client, who has it."""
+    try:
+        await sync_to_async(report_answer, thread_sensitive=False)(status, scope)
+    except Exception:
+        _logger.exception("An answer with the status %s could not be logged.", status)
 
 
 async def log_error(error: Exception, scope: Scope, *, is_broken_off: bool = False) -> None:
@@ -190,7 +214,7 @@ async def log_error(error: Exception, scope: Scope, *, is_broken_off: bool = Fal
 
 async def _end_websocket(error: Exception, scope: Scope, receive: Receive, answer: _Answer) -> None:
     if not answer.is_started and "websocket.http.response" in scope.get("extensions", {}):
-        await (await answer_unhandled(scope, error))(scope, receive, answer)
+        await (await _make_answer(error, scope))(scope, receive, answer)
         return
     code = _CLOSE_CODES.get(HTTPStatus(problem_of(error).status), _INTERNAL_ERROR)
     reason = make_close_reason(error, scope) if settings.DEBUG else ""

@@ -11,6 +11,7 @@ from django.http import HttpResponseBadRequest
 from django.utils.log import log_response
 
 from .problems import error_response
+from .refusals import CORS
 from .reports import note_logged
 from .requests import SLOT, FastAPIRequest, RequestSlot, keep_known
 from .responses import Headers, with_effects, with_vary
@@ -18,6 +19,7 @@ from .types import ASGIApp, Message, Receive, Scope, Send
 
 _STARTS: Final = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
 _SWITCHING: Final = int(HTTPStatus.SWITCHING_PROTOCOLS)  # what the server answers when a WebSocket is accepted
+_HIGHEST: Final = 599  # a status that Django has a response for
 _POLICY_VIOLATION: Final = 1008  # RFC 6455, section 7.4.1
 _CORS: Final = b"access-control-"
 
@@ -100,6 +102,7 @@ class _Answer:
         assert request is not None  # or nothing would have failed
         assert failure is not None  # the caller has looked
         if not isinstance(failure, SessionInterrupted):
+            scope[CORS] = self._cors
             raise failure
         django_response = HttpResponseBadRequest()
         log = functools.partial(log_response, "%s: %s", str(failure), request.path)
@@ -115,7 +118,7 @@ class _Answer:
     async def _with_effects(self, request: FastAPIRequest, message: Message) -> Message:
         headers: Headers = list(message.get("headers", ()))
         try:
-            headers = await with_effects(request, message.get("status", _SWITCHING), headers)
+            headers = await with_effects(request, min(message.get("status", _SWITCHING), _HIGHEST), headers)
         except Exception as error:
             self._failure = error
             self._cors = [(name, value) for name, value in headers if name.lower().startswith(_CORS)]

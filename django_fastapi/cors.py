@@ -64,7 +64,7 @@ class _OwnCORS:
             return
 
         async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start" and not _has_passed(Headers(raw=message["headers"])):
+            if message["type"] == "http.response.start" and not _has_passed(Headers(raw=message.get("headers", ()))):
                 await self._cors.send(message, send, requested)
             else:
                 await send(message)

@@ -48,7 +48,7 @@ class ServedAPI:
         child = {**scope, "root_path": root_path}
         if self.state:
             child["state"] = {**scope.get("state", {}), **self.state}
-        if self.prefix:
+        if self.prefix or self.root_path:
             path: str = scope["path"]
             local = path.removeprefix(root_path) if f"{path}/".startswith(f"{root_path}/") else path
             if not f"{local}/".startswith(f"{self.prefix}/"):
@@ -223,7 +223,8 @@ def _with_methods(api: ServedAPI, scope: Scope, send: Send) -> Send:
     async def send_with_methods(message: Message) -> None:
         if message.get("status") == HTTPStatus.METHOD_NOT_ALLOWED:
             allowed = [one for one in _METHODS if api.routes.match({**asked, "method": one}) is Match.FULL]
-            others = [(name, value) for name, value in message["headers"] if name.lower() != b"allow" or not allowed]
+            headers = message.get("headers", ())
+            others = [(name, value) for name, value in headers if name.lower() != b"allow" or not allowed]
             message["headers"] = [*others, (b"allow", ", ".join(allowed).encode())] if allowed else others
         await send(message)
 

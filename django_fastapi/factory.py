@@ -5,10 +5,11 @@ from fastapi import FastAPI
 
 from . import settings
 from .exceptions import ConfigurationError
+from .mounts import mounted_apps
 from .openapi import install_docs
 from .problem_schemas import document_form
 from .refusals import install_handlers
-from .registry import APIRegistry, RegisteredAPI
+from .registry import APIRegistry
 from .routing import atomic_requests, follows_atomic_requests, has_atomic_requests
 
 
@@ -35,7 +36,8 @@ def apply_settings(registry: APIRegistry) -> None:
     """Bring the applications into line with the settings of this moment.
 
     Title, version and the docs' URLs are for the application that was made from the settings; an application of the
-    project's own keeps its own. Who may see the docs holds for all.
+    project's own keeps its own. Who may see the docs holds for all, and so does `ATOMIC_REQUESTS`: for those that are
+    mounted on another one as well.
 
     Args:
         registry: The applications.
@@ -56,15 +58,19 @@ def apply_settings(registry: APIRegistry) -> None:
     if root_path := settings.ROOT_PATH.get():
         default.root_path = root_path
     for registered in registry.all():
-        _require_atomic_requests(registered)
+        _require_atomic_requests(registered.api, repr(registered.name))
         install_handlers(registered.api)
         document_form(registered.api)
         install_docs(registered.api, settings.DOCS_ACCESS.get())
+        for path, app in mounted_apps(registered.api.routes):
+            if isinstance(app, FastAPI):
+                _require_atomic_requests(app, f"mounted at {registered.prefix + path!r}")
+                install_docs(app, settings.DOCS_ACCESS.get())
 
 
-def _require_atomic_requests(registered: RegisteredAPI) -> None:
-    if has_atomic_requests() and not follows_atomic_requests(registered.api.router.dependencies):
+def _require_atomic_requests(api: FastAPI, which: str) -> None:
+    if has_atomic_requests() and not follows_atomic_requests(api.router.dependencies):
         raise ConfigurationError(
-            f"A database has ATOMIC_REQUESTS, and the API {registered.name!r} does not follow it. Make that "
+            f"A database has ATOMIC_REQUESTS, and the API {which} does not follow it. Make that "
             "application with `FastAPI(dependencies=[django_fastapi.atomic_requests()])`."
         )

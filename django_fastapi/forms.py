@@ -63,7 +63,7 @@ def _uploaded_file(upload: UploadFile) -> "UploadedFile[Any] | None":
     name = MultiPartParser.sanitize_file_name(cast("Any", None), upload.filename or "")
     if not name:
         return None
-    content_type, extra = parse_header_parameters(upload.content_type or "")
+    content_type, extra = _content_type(upload)
     return UploadedFile(
         upload.file,
         name,
@@ -72,3 +72,11 @@ def _uploaded_file(upload: UploadFile) -> "UploadedFile[Any] | None":
         charset=extra.get("charset"),
         content_type_extra={key: value.encode() for key, value in extra.items()},
     )
+
+
+def _content_type(upload: UploadFile) -> tuple[str, dict[str, str]]:
+    """Return the type of a file and its parameters; as in Django none if they cannot be read."""
+    try:
+        return parse_header_parameters(upload.content_type or "")
+    except (TypeError, ValueError):  # by what is wrong in a parameter (RFC 2231)
+        return "", {}

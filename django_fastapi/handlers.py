@@ -28,6 +28,8 @@ from .types import ASGIApp
 
 _FORM: Final = "application/x-www-form-urlencoded"
 
+_logger: Final = logging.getLogger("django.request")
+
 UNRESOLVED: Final = "django_fastapi.unresolved"
 """The key set in the scope of a request whose path is in no URLconf."""
 
@@ -104,9 +106,16 @@ class DjangoHandler(_Resolving, ASGIHandler):
         """Make the request as Django does, and mend what its ASGI side leaves to the view.
 
         A chunked body has no `Content-Length`, without which Django's form parser finds no files; it is known by now. A
-        form in another charset than UTF-8 is 400 for Django too, but the page that says so reads the form again.
+        form in another charset than UTF-8 is 400 for Django too, but the page that says so reads the form again. So is
+        a header that Django's parser does not get through; Django expects of it bytes that cannot be decoded, no more.
         """
-        request, refusal = super().create_request(scope, body_file)
+        try:
+            request, refusal = super().create_request(scope, body_file)
+        except (TypeError, ValueError) as error:
+            refusal = HttpResponseBadRequest()
+            extra = {"status_code": refusal.status_code}
+            _logger.warning("Bad Request (%s)", type(error).__name__, exc_info=error, extra=extra)
+            return None, refusal
         if request is None:
             return None, cast("HttpResponse", refusal)
         charsets.correct(request)
@@ -176,7 +185,7 @@ _unless_unresolved: Final = _UnlessUnresolved()  # one: a logger takes the same 
 
 def make_django_handler() -> ASGIApp:
     """Return Django's handler, serving static files as well with `DEBUG`, as `runserver` does."""
-    logging.getLogger("django.request").addFilter(_unless_unresolved)
+    _logger.addFilter(_unless_unresolved)
     handler: ASGIHandler = DjangoHandler()
     if are_served():
         handler = StaticFilesHandler(handler)

@@ -144,7 +144,8 @@ def _process_response(
 
 
 def _make_response(status: int, headers: Sequence[Header]) -> HttpResponse:
-    response = HttpResponse(status=status)
+    response = HttpResponse()
+    response.status_code = status  # the constructor refuses what an ASGI application may send
     del response.headers["Content-Type"]
     for name, value in headers:
         if name.lower() != b"set-cookie":

@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 from django.conf import settings
 from django.utils import translation
 
-from .requests import make_django_request
+from .requests import make_bare_request
 from .types import Scope
 
 _NOTE: Final = "django_fastapi.language"
@@ -44,7 +44,7 @@ def language_of(scope: Mapping[str, Any]) -> str | None:
 
     It is the one that was noted, or else activated, in the course of the request. If none was, it is what
     `LocaleMiddleware` would choose: the language cookie, then `Accept-Language`, then `LANGUAGE_CODE`, out of those in
-    `LANGUAGES`.
+    `LANGUAGES`. Headers that cannot be read say nothing.
 
     Args:
         scope: The scope of the request.
@@ -57,8 +57,10 @@ def language_of(scope: Mapping[str, Any]) -> str | None:
     active = translation.get_language()
     if active != settings.LANGUAGE_CODE:
         return active
-    # The query is left out: bytes in it that are no UTF-8 would be an exception, and it does not count here.
-    return translation.get_language_from_request(make_django_request({**scope, "query_string": b""}))
+    try:
+        return translation.get_language_from_request(make_bare_request(scope))
+    except Exception:  # noqa: BLE001 (whatever it is, the error that is to be told comes first)
+        return settings.LANGUAGE_CODE
 
 
 def speaking(language: str | None) -> AbstractContextManager[None]:

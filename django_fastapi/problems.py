@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from . import request_ids, settings
 from .languages import is_english, language_of, speaking
-from .requests import make_django_request
+from .requests import preferred_type
 from .types import Scope
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -109,9 +109,7 @@ class _ErrorResponse(JSONResponse):
 
 
 def _prefers_details(scope: Scope) -> bool:
-    # The query is left out: bytes in it that are no UTF-8 would be an exception, and it does not count here.
-    request = make_django_request({**scope, "query_string": b""})
-    return request.get_preferred_type(["application/json", MEDIA_TYPE]) == MEDIA_TYPE
+    return preferred_type(scope, ["application/json", MEDIA_TYPE]) == MEDIA_TYPE
 
 
 def _fastapi_form(problem: Problem, language: str | None) -> dict[str, Any]:

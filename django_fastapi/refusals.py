@@ -30,7 +30,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount
 from starlette.status import HTTP_422_UNPROCESSABLE_CONTENT, WS_1008_POLICY_VIOLATION
 from starlette.websockets import WebSocket, WebSocketState
 
@@ -46,6 +45,7 @@ from .exceptions import (
     WriteRefused,
 )
 from .languages import language_of, speaking
+from .mounts import mounted_apps
 from .outages import is_away
 from .problems import Problem, respond
 from .reports import report_suspicion
@@ -79,6 +79,9 @@ _DENIAL: Final = "websocket.http.response"
 PROCESS_EXCEPTION: Final = "django_fastapi.process_exception"
 """The key in a scope of a coroutine function that is shown an exception first; it may return a response."""
 
+CORS: Final = "django_fastapi.cors"
+"""The key in a scope of the CORS headers of an answer that could not be sent, for the one in its place."""
+
 _logger: Final = logging.getLogger("django_fastapi.debug")
 
 
@@ -102,7 +105,16 @@ def install_handlers(api: FastAPI) -> None:
     Args:
         api: The application. If it was called before, its middleware is built anew.
     """
-    handlers = api.exception_handlers
+    _install_handlers(api)
+    for _, app in mounted_apps(api.routes):
+        if isinstance(app, FastAPI):
+            _install_handlers(app)
+        else:
+            _install_last_handler(app)
+
+
+def _install_handlers(api: FastAPI) -> None:
+    handlers: dict[Any, Any] = api.exception_handlers
     before = dict(handlers)
     for kind, (stock, ours) in _REPLACED.items():
         if handlers.get(kind) is stock:
@@ -115,13 +127,6 @@ def install_handlers(api: FastAPI) -> None:
     _install_last_handler(api)
     if handlers != before:
         api.middleware_stack = None
-    for route in api.routes:
-        if not isinstance(route, Mount):
-            continue
-        if isinstance(route.app, FastAPI):
-            install_handlers(route.app)
-        elif isinstance(route.app, Starlette):
-            _install_last_handler(route.app)
 
 
 async def answer_unhandled(scope: Scope, error: Exception) -> Response:
@@ -201,13 +206,21 @@ def _words(error: Exception) -> str | Promise | None:
 
 
 async def _answer_http_exception(connection: Request | WebSocket, error: StarletteHTTPException) -> Response | None:
-    response = respond(connection.scope, Problem(error.status_code, error.detail, error.headers))
+    close_code = getattr(error, "close_code", WS_1008_POLICY_VIOLATION)
+    return await _answer(connection, Problem(error.status_code, error.detail, error.headers), close_code)
+
+
+async def _answer(
+    connection: Request | WebSocket, problem: Problem, close_code: int = WS_1008_POLICY_VIOLATION
+) -> Response | None:
+    """Return the answer to a request, or to the handshake of a WebSocket; one that has been accepted is closed."""
+    response = respond(connection.scope, problem)
     if isinstance(connection, Request):
         return response
     if connection.application_state is WebSocketState.CONNECTING and _DENIAL in connection.scope.get("extensions", {}):
         return response
     if connection.application_state is not WebSocketState.DISCONNECTED:
-        await connection.close(getattr(error, "close_code", WS_1008_POLICY_VIOLATION))
+        await connection.close(close_code)
     return None
 
 
@@ -216,11 +229,11 @@ async def _answer_invalid_request(request: Request, error: RequestValidationErro
     return respond(request.scope, Problem(HTTP_422_UNPROCESSABLE_CONTENT, errors=errors))
 
 
-async def _answer_refused_write(connection: Request | WebSocket, error: WriteRefused) -> Response:
+async def _answer_refused_write(connection: Request | WebSocket, error: WriteRefused) -> Response | None:
     status = HTTPStatus.CONFLICT if isinstance(error, Conflict) else HTTP_422_UNPROCESSABLE_CONTENT
     with speaking(language_of(connection.scope)):
         errors = [_told(fault) for fault in error.faults]
-    return respond(connection.scope, Problem(status, errors=errors))
+    return await _answer(connection, Problem(status, errors=errors))
 
 
 def _told(fault: Fault) -> dict[str, Any]:
@@ -229,8 +242,8 @@ def _told(fault: Fault) -> dict[str, Any]:
     return {"type": fault.kind, "loc": list(fault.loc), "msg": str(fault), **context}
 
 
-async def _answer_precondition(request: Request, error: Exception) -> Response:
-    return respond(request.scope, _PRECONDITIONS[type(error)])
+async def _answer_precondition(connection: Request | WebSocket, error: Exception) -> Response | None:
+    return await _answer(connection, _PRECONDITIONS[type(error)])
 
 
 async def _close_invalid_websocket(websocket: WebSocket, error: WebSocketRequestValidationError) -> None:

@@ -70,7 +70,8 @@ def report_answer(status: int, scope: Scope) -> None:
         status: The status.
         scope: The request.
     """
-    response = HttpResponse(status=status)
+    response = HttpResponse()
+    response.status_code = status  # the constructor refuses what an ASGI application may send
     level = logging.getLevelName(_level(status)).lower()
     log_response(
         "%s: %s", response.reason_phrase, scope["path"], response=response, request=known_request(scope), level=level

@@ -2,6 +2,7 @@
 
 import functools
 import os
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from inspect import isasyncgenfunction, iscoroutinefunction
 from io import BytesIO
@@ -29,6 +30,16 @@ _KNOWN: Final = "django_fastapi.known_request"
 _HTTP_SCHEMES: Final = {"ws": "http", "wss": "https"}
 
 
+class Undecodable(BadRequest, ValueError):
+    """A request of which Django cannot make one of its own.
+
+    Its parser of headers raises a `ValueError` or a `TypeError`, by what is wrong in a parameter (RFC 2231).
+    """
+
+    def __init__(self) -> None:
+        super().__init__("The query string or a header of the request cannot be decoded.")
+
+
 class FastAPIRequest(ASGIRequest):
     """The Django request of a request that FastAPI answers; a WebSocket is a GET.
 
@@ -53,8 +64,8 @@ class FastAPIRequest(ASGIRequest):
         scheme = scope.get("scheme", "http")
         try:
             super().__init__({"method": "GET", **scope, "scheme": _HTTP_SCHEMES.get(scheme, scheme)}, BytesIO())
-        except ValueError as error:
-            raise BadRequest("The query string or a header of the request cannot be decoded.") from error
+        except Exception as error:
+            raise Undecodable from error
         correct(self)
         self.META: dict[str, Any] = Meta(self.META, functools.partial(give, self, CSRF))
         self._source = body
@@ -275,9 +286,21 @@ def make_django_request(scope: Scope, body: bytes = b"") -> ASGIRequest:
         body: The whole body, if it is needed.
 
     Raises:
-        UnicodeDecodeError: The scope holds bytes that Django cannot decode.
+        Undecodable: A header or the query string cannot be decoded.
     """
-    return ASGIRequest({"method": "GET", **scope}, BytesIO(body))
+    try:
+        return ASGIRequest({"method": "GET", **scope}, BytesIO(body))
+    except Exception as error:
+        raise Undecodable from error
+
+
+def make_bare_request(scope: Mapping[str, Any]) -> ASGIRequest:
+    """Return a Django request for an HTTP or WebSocket scope whose query and type of body do not count.
+
+    Neither is decoded, so that neither keeps an error from being told.
+    """
+    headers = [header for header in scope.get("headers", ()) if header[0] != b"content-type"]
+    return make_django_request({**scope, "query_string": b"", "headers": headers})
 
 
 def keep_known(scope: Scope, request: HttpRequest) -> None:
@@ -300,13 +323,26 @@ def known_request(scope: Scope) -> HttpRequest | None:
         return known
     try:
         return make_django_request(scope)
-    except (ValueError, BadRequest):
+    except Undecodable:
         return None
 
 
+def preferred_type(scope: Scope, media_types: Sequence[str]) -> str | None:
+    """Return which of some media types the client takes most gladly (RFC 9110, section 12.5.1); None if it takes none.
+
+    Args:
+        scope: The scope of the request.
+        media_types: Those there are; the first is returned if `Accept` cannot be read.
+    """
+    try:
+        return make_bare_request(scope).get_preferred_type(media_types)
+    except Exception:  # noqa: BLE001 (Django's parser of headers raises several)
+        return media_types[0]
+
+
 def prefers_json(scope: Scope) -> bool:
-    """Return whether the client takes JSON at least as gladly as HTML (RFC 9110, section 12.5.1).
+    """Return whether the client takes JSON at least as gladly as HTML.
 
     A browser names `text/html`; API clients name JSON or send `*/*`.
     """
-    return make_django_request(scope).get_preferred_type(["application/json", "text/html"]) == "application/json"
+    return preferred_type(scope, ["application/json", "text/html"]) == "application/json"

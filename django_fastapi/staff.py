@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from .problems import error_response
-from .requests import make_django_request, prefers_json
+from .requests import make_bare_request, prefers_json
 from .sessions import tell_outages
 
 _ANONYMOUS = "anonymous"
@@ -39,7 +39,7 @@ async def refuse_unless_staff(request: Request) -> Response | None:
 
 
 def _rank(request: Request) -> str:
-    django_request = make_django_request(request.scope)
+    django_request = make_bare_request(request.scope)
     SessionMiddleware(lambda _: HttpResponse()).process_request(django_request)
     tell_outages(django_request.session)
     user = get_user(django_request)

@@ -1,5 +1,6 @@
 import logging
 from collections.abc import AsyncIterator, Callable
+from http import HTTPStatus
 
 import pytest
 from django.core.exceptions import DisallowedHost, PermissionDenied
@@ -352,3 +353,48 @@ def test_a_background_task_is_the_own_affair_of_other_applications() -> None:
     with pytest.raises(RuntimeError, match="broke"):
         TestClient(api).get("/")
     assert done == []
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_cannot_be_made_is_a_plain_500(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise TypeError("no form")
+
+    async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise RuntimeError("broke")
+
+    monkeypatch.setattr("django_fastapi.refusals.respond", fail)
+    sent: list[Message] = []
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
+    await call(Boundary(app), scope, sent)
+    assert [sent[0]["status"], sent[1]["body"]] == [500, b'{"detail":"Internal Server Error"}']
+    assert errors(caplog) == ["broke", "no form"]
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_cannot_be_logged_is_an_answer(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise TypeError("no record")
+
+    monkeypatch.setattr("django_fastapi.boundary.report_answer", fail)
+    sent: list[Message] = []
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
+    await call(Boundary(PlainTextResponse("gone", 410)), scope, sent)
+    assert [sent[0]["status"], sent[1]["body"]] == [410, b"gone"]
+    assert errors(caplog) == ["no record"]
+
+
+@pytest.mark.anyio
+async def test_an_answer_without_headers_is_given_the_form() -> None:
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 413})
+        await send({"type": "http.response.body", "body": b"Content Too Large"})
+
+    sent: list[Message] = []
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [], "query_string": b""}
+    await call(Boundary(app), scope, sent)
+    assert [sent[0]["status"], sent[1]["body"]] == [413, b'{"detail":"%b"}' % HTTPStatus(413).phrase.encode()]

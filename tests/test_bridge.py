@@ -314,3 +314,30 @@ def test_what_saves_nothing_takes_no_thread(api: FastAPI, build: Build, settings
     for path in ("/host", "/read", "/write"):
         assert fetch(app, path).status_code == 200
     assert has_worker == {"/host": False, "/read": False, "/write": True}
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_scripts_of_other_origins_are_told_that_a_session_was_not_saved(
+    api: FastAPI, build: Build, settings: Settings, *, debug: bool
+) -> None:
+    settings.FASTAPI_CORS_ENABLED = True
+    settings.DEBUG = debug
+
+    @api.post("/")
+    def write(request: DjangoRequest) -> str:
+        request.session = FailingStore()
+        return "saved"
+
+    answer = Client(build(), raise_server_exceptions=False).post("/", headers={"origin": "https://one.test"})
+    assert answer.status_code >= 500
+    assert answer.headers.get_list("access-control-allow-origin") == ["*"]
+
+
+def test_a_status_that_django_does_not_know_is_the_clients_all_the_same(api: FastAPI, build: Build) -> None:
+    @api.get("/")
+    def odd(request: DjangoRequest) -> Response:
+        request.response["X-Ours"] = "1"
+        return Response(status_code=999)
+
+    answer = fetch(build(), "/")
+    assert (answer.status_code, answer.headers["x-ours"]) == (999, "1")

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from django_fastapi.cors import with_cors, with_own_cors
 from django_fastapi.refusals import install_handlers
 
+from .asgi import aask, make_scope
 from .conftest import fetch
 
 
@@ -165,3 +166,16 @@ def test_a_preflight_is_answered_by_the_middleware_itself() -> None:
 def test_an_api_without_cors_is_left_as_it_is() -> None:
     api = broken_api()
     assert own(api) is api
+
+
+@pytest.mark.anyio
+async def test_an_answer_without_headers_is_given_them() -> None:
+    async def bare(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 500})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def ask_bare(scope: Scope, receive: Receive, send: Send) -> None:
+        await with_own_cors(bare, broken_api(OWN))(scope, receive, send)
+
+    answered = await aask(ask_bare, make_scope("/", headers=[(b"origin", b"https://one.test")]))
+    assert answered.header("access-control-allow-origin") == "https://one.test"

@@ -1,10 +1,12 @@
 import pytest
-from fastapi import FastAPI
+from django.db import connections
+from fastapi import APIRouter, FastAPI
 from pytest_django import Settings
 
 from django_fastapi.exceptions import ConfigurationError
 from django_fastapi.factory import apply_settings, make_default_api
 from django_fastapi.registry import APIRegistry
+from django_fastapi.routing import atomic_requests
 
 project_api = FastAPI(title="The project's own")
 not_an_api = "text"
@@ -54,4 +56,20 @@ def test_a_wrong_setting_is_found_before_the_first_request(
 ) -> None:
     setattr(settings, name, "wrong")
     with pytest.raises(ConfigurationError, match=name):
+        apply_settings(registry)
+
+
+@pytest.mark.parametrize("is_included", [False, True])
+def test_a_mounted_application_follows_atomic_requests_too(
+    registry: APIRegistry, monkeypatch: pytest.MonkeyPatch, *, is_included: bool
+) -> None:
+    monkeypatch.setitem(connections.settings["default"], name="ATOMIC_REQUESTS", value=True)
+    api = registry.get_default()
+    router = APIRouter()
+    (router if is_included else api).mount("/sub", FastAPI(dependencies=[atomic_requests()]))
+    api.include_router(router)
+    apply_settings(registry)
+    router.mount("/other", FastAPI())
+    api.include_router(router, prefix="/router")
+    with pytest.raises(ConfigurationError, match=r"mounted at '/.*other' does not follow"):
         apply_settings(registry)

@@ -56,3 +56,10 @@ def test_djangos_limits_hold(settings: Settings) -> None:
     settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = settings.DATA_UPLOAD_MAX_NUMBER_FILES = None
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = None
     from_form(form, None)
+
+
+@pytest.mark.parametrize("content_type", ["text/plain; a*=bogus''%41", "text/plain;a*1;a*=x"])
+def test_a_file_whose_type_cannot_be_read_has_none_as_django_does(content_type: str) -> None:
+    _, files = from_form(FormData([("f", upload("a.txt", content_type=content_type))]), None)
+    file = files["f"]
+    assert (file.name, file.content_type, file.charset, file.content_type_extra) == ("a.txt", "", None, {})

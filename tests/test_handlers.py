@@ -18,6 +18,7 @@ from pytest_django import Settings
 
 from django_fastapi.handlers import DjangoHandler, make_django_handler
 
+from .asgi import ask, make_scope
 from .conftest import fetch
 
 STATIC_FILE = "/static/admin/css/base.css"
@@ -282,3 +283,14 @@ class Mending:
 def test_a_urlconf_that_cannot_be_imported_fails_where_middleware_see_it(settings: Settings) -> None:
     settings.ROOT_URLCONF, settings.MIDDLEWARE = "tests.no_such_urls", [f"{__name__}.Mending"]
     assert fetch(make_django_handler(), "/").text == "No module named 'tests.no_such_urls'"
+
+
+@pytest.mark.parametrize("content_type", ["text/plain; a*=bogus''%41", "text/plain;a*1;a*=x"])
+def test_a_request_that_django_cannot_make_is_400_and_logged(
+    content_type: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    scope = make_scope("/", headers=[(b"content-type", content_type.encode())])
+    assert ask(make_django_handler(), scope).status == 400
+    [record] = [one for one in caplog.records if one.name == "django.request"]
+    assert record.getMessage().startswith("Bad Request (")
+    assert record.status_code == 400  # type: ignore[attr-defined]

@@ -212,3 +212,10 @@ if HAS_POLICY:
         assert policy_of(hardening, request) == [b"script-src 'self'"]
         nonce = str(get_nonce(request))
         assert policy_of(hardening, request) == [f"script-src 'self' 'nonce-{nonce}'".encode()]
+
+
+def test_a_status_that_django_does_not_know_is_left_as_it_is() -> None:
+    with override_settings(MIDDLEWARE=[FRAMES]):
+        hardening = Hardening.from_settings()
+    message = hardening.add_headers(start(status=999), is_secure=False)
+    assert (message["status"], dict(message["headers"])[b"x-frame-options"]) == (999, b"DENY")

@@ -69,3 +69,15 @@ def test_what_a_dependency_activates_holds_for_the_error(
     api.get("/async", dependencies=[Depends(activate)])(asynchronous)
     assert fetch(build(), path).json() == {"detail": "Bitte eine Zahl eingeben."}
     assert translation.get_language() == "en-us"
+
+
+def test_where_it_cannot_be_told_it_is_that_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_request: object) -> str:
+        raise ValueError("an odd header")
+
+    monkeypatch.setattr(translation, "get_language_from_request", fail)
+    assert language_of(scope_of(accept_language="de")) == "en-us"
+
+
+def test_the_type_of_the_body_does_not_count() -> None:
+    assert language_of(scope_of(accept_language="de", content_type="text/plain; a*=bogus''%41")) == "de"

@@ -1,9 +1,10 @@
 from collections.abc import Callable
 
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from pytest_django import Settings
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -156,3 +157,22 @@ def test_a_schema_lists_the_routes_and_not_the_pages(registry: APIRegistry) -> N
 
     install_docs(api, "public")
     assert list(fetch(api, "/openapi.json").json()["paths"]) == ["/books"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("access", "status"), [("off", 404), ("staff", 401), ("public", 200)])
+def test_the_setting_rules_over_mounted_apis(
+    api: FastAPI, build: Callable[[], ASGIApp], settings: Settings, access: str, status: int
+) -> None:
+    sub, deep, included, around = FastAPI(), FastAPI(), FastAPI(), FastAPI()
+    sub.mount("/deep", deep)
+    api.mount("/sub", sub)
+    api.mount("/around", GZipMiddleware(around))
+    router = APIRouter()
+    router.mount("/sub", included)
+    api.include_router(router, prefix="/router")
+    settings.FASTAPI_DOCS_ACCESS = access
+    site = build()
+    for place in ("/sub", "/sub/deep", "/around", "/router/sub"):
+        for page in ("/docs", "/redoc", "/openapi.json"):
+            assert fetch(site, f"{place}{page}").status_code == status, (place, page)

@@ -1,16 +1,22 @@
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
 from django.utils import translation
 from django.utils.translation import gettext_lazy
 from fastapi import FastAPI
 from pytest_django import Settings
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from django_fastapi import DjangoRequest
 from django_fastapi.problems import Problem, error_response, respond
 
+from .asgi import ask, make_scope
 from .conftest import fetch
 
 DETAILS = {"Accept": "application/problem+json"}
@@ -207,3 +213,44 @@ def test_fastapi_has_the_same_form() -> None:
     """Ours is to stay FastAPI's."""
     api = FastAPI()
     assert fetch(api, "/").json() == answer(Problem(404)).json()
+
+
+UNREADABLE = ["text/html; a*=bogus''%41", "text/plain;a*1;a*=x"]
+
+
+@pytest.mark.parametrize("header", [(name, value) for name in ("accept", "content-type") for value in UNREADABLE])
+@pytest.mark.parametrize("target", ["/int/x", "/nope", "/dj", "/own404", "/page"])
+def test_no_header_keeps_an_error_from_being_told(
+    target: str,
+    header: tuple[str, str],
+    api: FastAPI,
+    build: Callable[[], ASGIApp],
+    bare_django: Callable[..., None],
+) -> None:
+    def page(_request: HttpRequest) -> HttpResponse:
+        return HttpResponse("page")
+
+    bare_django(path("page", page))
+
+    @api.get("/int/{number}")
+    async def integer(number: int) -> int:
+        return number
+
+    @api.get("/dj")
+    async def method(request: DjangoRequest) -> str | None:
+        return request.method
+
+    @api.get("/own404")
+    async def missing() -> Response:
+        return Response(status_code=404)
+
+    usual = {"/int/x": 422, "/nope": 404, "/dj": 200, "/own404": 404, "/page": 200}[target]
+    name, value = header
+    expected = 400 if name == "content-type" and target in ("/dj", "/nope", "/page") else usual
+    assert ask(build(), make_scope(target, headers=[(name.encode(), value.encode())])).status == expected
+
+
+@pytest.mark.parametrize("value", UNREADABLE)
+def test_who_sends_an_unreadable_accept_gets_json(value: str) -> None:
+    answered = answer(Problem(404), {"Accept": value})
+    assert (answered.status_code, answered.headers["content-type"]) == (404, "application/json")

@@ -20,7 +20,7 @@ from django.http.multipartparser import MultiPartParserError
 from django.test import RequestFactory
 from django.urls import Resolver404, path, resolve
 from django.utils.translation import gettext_lazy
-from fastapi import FastAPI, HTTPException, WebSocket
+from fastapi import APIRouter, FastAPI, HTTPException, WebSocket
 from pytest_django import Settings
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
@@ -30,7 +30,14 @@ from starlette.types import ASGIApp, Message
 from starlette.websockets import WebSocketDisconnect
 
 from django_fastapi.boundary import Boundary
-from django_fastapi.exceptions import BadRequest, ThreadWaitTimeout
+from django_fastapi.exceptions import (
+    BadRequest,
+    Conflict,
+    PreconditionFailed,
+    PreconditionRequired,
+    ThreadWaitTimeout,
+    WriteRefused,
+)
 from django_fastapi.refusals import install_handlers, problem_of
 from django_fastapi.registry import APIRegistry
 
@@ -307,3 +314,39 @@ async def test_a_websocket_of_a_server_without_denials_is_closed() -> None:
     scope = {"type": "websocket", "path": "/before", "headers": [], "query_string": b""}
     await socket_api(PermissionDenied())(scope, receive, send)
     assert sent == [{"type": "websocket.close", "code": 1008, "reason": ""}]
+
+
+def test_an_api_mounted_by_an_included_router_has_the_handlers_too(settings: Settings) -> None:
+    settings.DEBUG = False
+    inner, outer, router, second = raising(PermissionDenied("no")), FastAPI(), APIRouter(), APIRouter()
+    broken = raising(RuntimeError(PRIVATE))
+    broken.debug = True
+    router.mount("/inner", inner)
+    second.mount("/broken", broken)
+    router.include_router(second, prefix="/second")
+    outer.include_router(router, prefix="/router")
+    install_handlers(outer)
+    assert fetch(outer, "/router/inner/sync").json() == {"detail": "no"}
+    assert PRIVATE not in fetch(outer, "/router/second/broken/sync").text
+
+
+@pytest.mark.parametrize("error", [Conflict([]), WriteRefused([]), PreconditionFailed(), PreconditionRequired()])
+def test_a_websocket_is_closed_where_a_write_is_refused(error: Exception) -> None:
+    api = FastAPI()
+
+    @api.websocket("/before")
+    async def before(_websocket: WebSocket) -> None:
+        raise error
+
+    @api.websocket("/after")
+    async def after(websocket: WebSocket) -> None:
+        await websocket.accept()
+        raise error
+
+    install_handlers(api)
+    client = TestClient(api)
+    with pytest.raises(WebSocketDenialResponse), client.websocket_connect("/before"):
+        pass
+    with client.websocket_connect("/after") as session, pytest.raises(WebSocketDisconnect) as closed:
+        session.receive_text()
+    assert closed.value.code == 1008

@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from django_fastapi.reports import report, report_task
+from django_fastapi.reports import report, report_answer, report_task
 
 SCOPE = {"type": "http", "method": "GET", "path": "/here", "headers": [], "query_string": b""}
 
@@ -46,3 +46,9 @@ def test_a_request_that_django_cannot_read_is_reported_without_it(
     [record] = caplog.records
     assert record.request is None  # type: ignore[attr-defined]
     assert "/here" in record.getMessage()
+
+
+def test_a_status_that_django_does_not_know_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    report_answer(999, {**SCOPE})
+    [record] = caplog.records
+    assert (record.levelname, record.status_code) == ("ERROR", 999)  # type: ignore[attr-defined]

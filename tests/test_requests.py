@@ -19,7 +19,7 @@ from starlette.types import Scope
 from django_fastapi import DjangoRequest, django_request
 from django_fastapi.exceptions import BodyNotRead, ConfigurationError
 from django_fastapi.registry import APIRegistry
-from django_fastapi.requests import adjango_request, make_django_request, prefers_json
+from django_fastapi.requests import adjango_request, known_request, make_django_request, prefers_json
 from django_fastapi.testing import Client
 from django_fastapi.types import ASGIApp
 
@@ -56,11 +56,28 @@ def test_a_websocket_is_a_get() -> None:
         ("image/png", False),
         ("", False),
         ("\xff;;q=x,/", False),
+        ("text/html; a*=bogus''%41", True),
+        ("text/html;a*1;a*=x", True),
     ],
 )
 def test_who_prefers_json(accept: str | None, *, expected: bool) -> None:
     headers = [] if accept is None else [(b"accept", accept.encode("latin-1"))]
     assert prefers_json({**SCOPE, "headers": headers}) is expected
+
+
+@pytest.mark.parametrize("content_type", [b"text/plain; a*=bogus''%41", b"text/plain;a*1;a*=x"])
+def test_who_prefers_json_is_asked_of_no_other_header(content_type: bytes) -> None:
+    headers = [(b"accept", b"text/html"), (b"content-type", content_type)]
+    assert not prefers_json({**SCOPE, "query_string": b"\xff", "headers": headers})
+
+
+@pytest.mark.parametrize("content_type", [b"text/plain; a*=bogus''%41", b"text/plain;a*1;a*=x"])
+def test_what_no_request_can_be_made_of_is_a_bad_request(content_type: bytes) -> None:
+    scope = {**SCOPE, "headers": [(b"content-type", content_type)]}
+    for kind in (BadRequest, ValueError):
+        with pytest.raises(kind, match="cannot be decoded"):
+            make_django_request(scope)
+    assert known_request(scope) is None
 
 
 @pytest.fixture
@@ -224,7 +241,14 @@ def test_an_application_that_runs_by_itself_has_none() -> None:
         django_request(HTTPConnection({**SCOPE}))
 
 
-@pytest.mark.parametrize("change", [{"query_string": b"\xff"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"query_string": b"\xff"},
+        {"headers": [(b"host", b"testserver"), (b"content-type", b"text/plain; a*=bogus''%41")]},
+        {"headers": [(b"host", b"testserver"), (b"content-type", b"text/plain;a*1;a*=x")]},
+    ],
+)
 def test_what_django_cannot_decode_is_a_bad_request(change: dict[str, Any], api: FastAPI, build: Build) -> None:
     caught: list[Exception] = []
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, reverse
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from pytest_django import Settings
 
 from django_fastapi.shortcuts import reverse as reverse_any
@@ -99,3 +99,19 @@ def test_no_slash_leads_to_another_site(client: Client, asked: str) -> None:
     location = answer.headers.get("location", "/")
     assert location.startswith(("http://testserver/", "/"))
     assert not location.startswith(("//", "/\\"))
+
+
+@pytest.mark.parametrize("asked", ["/ping/", "/app/ping/"])
+def test_behind_a_proxy_the_client_is_sent_to_where_the_site_is(
+    api: FastAPI, build: Build, bare_django: Callable[..., None], settings: Settings, asked: str
+) -> None:
+    bare_django()
+    settings.FASTAPI_ROOT_PATH = "/app"
+
+    @api.get("/ping")
+    async def ping(request: Request) -> str:
+        return str(request.url)
+
+    client = Client(build(), follow_redirects=False)
+    assert client.get(asked).headers["location"] == "http://testserver/app/ping"
+    assert client.get(asked.removesuffix("/")).json() == "http://testserver/app/ping"

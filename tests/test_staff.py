@@ -9,6 +9,7 @@ from django.urls import path
 from pytest_django import Settings
 from starlette.types import ASGIApp
 
+from .asgi import ask, make_scope
 from .conftest import fetch
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -73,3 +74,10 @@ def test_without_an_admin_the_login_url_of_the_settings_is_used(
     bare_django()
     settings.FASTAPI_DOCS_ACCESS, settings.LOGIN_URL = "staff", "/sign-in"
     assert fetch(build(), "/docs", headers=BROWSER).headers["location"] == "/sign-in?next=%2Fdocs"
+
+
+@pytest.mark.parametrize("page", [*PAGES, "/docs/csrf"])
+def test_no_query_lets_anybody_in(site: ASGIApp, page: str) -> None:
+    assert ask(site, make_scope(page, query_string=b"a=\xff")).status == 401
+    browser = [(b"accept", b"text/html"), (b"content-type", b"text/plain; a*=bogus''%41")]
+    assert ask(site, make_scope(page, query_string=b"a=\xff", headers=browser)).status == 302
