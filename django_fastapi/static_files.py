@@ -2,7 +2,7 @@
 
 import posixpath
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
@@ -10,9 +10,11 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.staticfiles import finders, handlers
 from django.core.exceptions import DisallowedHost, SuspiciousFileOperation
+from django.core.handlers.asgi import ASGIRequest
 from django.core.handlers.wsgi import get_path_info
 from django.core.signals import request_started
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 
 from .requests import make_django_request
 from .types import Scope, WSGIEnvironment
@@ -20,6 +22,13 @@ from .types import Scope, WSGIEnvironment
 
 class StaticFilesHandler(handlers.ASGIStaticFilesHandler):
     """Django's handler of static files, for which a path out of their folder is 404 as any other missing file."""
+
+    def create_request(
+        self, scope: Mapping[str, Any], body_file: IO[bytes]
+    ) -> tuple[ASGIRequest, None] | tuple[None, HttpResponseBase]:
+        """Make the request for a file, of whose body nothing is read, its type neither."""
+        headers = [header for header in scope["headers"] if header[0] != b"content-type"]
+        return super().create_request({**scope, "headers": headers}, body_file)
 
     def serve(self, request: HttpRequest) -> HttpResponse | FileResponse:
         """Serve a file.

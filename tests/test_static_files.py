@@ -106,3 +106,10 @@ def test_they_are_served_with_debug_only(settings: Settings) -> None:
     assert not static_files.are_served()
     settings.STATIC_URL, settings.DEBUG = "static/", False
     assert not static_files.are_served()
+
+
+@pytest.mark.parametrize("content_type", ["text/plain; a*=bogus''%41", "text/plain;a*1;a*=x"])
+def test_the_type_of_a_body_does_not_count(content_type: str) -> None:
+    headers = {"Content-Type": content_type}
+    assert fetch(make_django_handler(), STATIC_FILE, headers=headers).status_code == 200
+    assert fetch(make_django_handler(), "/static/nope", headers=headers).status_code == 404

@@ -197,7 +197,8 @@ class Store:
     def _rows_of(self, keys: list[Any]) -> QuerySet[Any]:
         """Return what was saved: a user may have made what they must not see."""
         rows, model = self._changeable, self._crud.model
-        shows_all = self._crud.get_queryset is None and is_stock(type(model._default_manager))
+        manager: Any = model._default_manager
+        shows_all = self._crud.get_queryset is None and is_stock(manager.__class__)
         if shows_all or rows.filter(pk__in=keys).exists():
             return rows.filter(pk__in=keys)
         return model._base_manager.using(rows.db).filter(pk__in=keys)
