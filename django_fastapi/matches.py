@@ -29,15 +29,27 @@ class View:
 def find_view(scope: Scope) -> View | None:
     """Return the endpoint that FastAPI has chosen for a request, or will choose; None if it is none of its routes.
 
-    A middleware around a whole application asks before FastAPI does.
+    A middleware around a whole application asks before FastAPI does. Of what is mounted and has no routes, such as
+    `StaticFiles`, the endpoint is that application.
     """
-    if (endpoint := scope.get("endpoint")) is not None:
+    endpoint = scope.get("endpoint")
+    if endpoint is not None and not _leads_to(endpoint, scope["app"]):
         return View(endpoint, scope.get("path_params", {}), scope.get("route"))
-    route = find_route(scope["app"].routes, scope)
-    if route is None or route.endpoint is None:
+    found = _find(scope["app"].routes, scope)
+    if found is None:
         return None
-    _, chosen = route.matches(scope)
-    return View(route.endpoint, chosen.get("path_params", {}), route.original_route)
+    context, chosen = found
+    if chosen.get("endpoint") is None or getattr(context, "routes", None):
+        return None
+    return View(chosen["endpoint"], chosen.get("path_params", {}), context.original_route)
+
+
+def _leads_to(endpoint: object, app: object) -> bool:
+    """Return whether an endpoint is this application, mounted in another, perhaps with middleware around it."""
+    inner: object = endpoint
+    while inner is not None and inner is not app:
+        inner = getattr(inner, "app", None)
+    return inner is app
 
 
 def match(scope: Scope) -> ResolverMatch | None:
@@ -67,12 +79,18 @@ def match(scope: Scope) -> ResolverMatch | None:
 
 def find_route(routes: Sequence[BaseRoute], scope: Scope) -> RouteContext | None:
     """Return the route that FastAPI is going to choose, one inside a mounted application too; None if none fits."""
+    found = _find(routes, scope)
+    return found[0] if found is not None else None
+
+
+def _find(routes: Sequence[BaseRoute], scope: Scope) -> tuple[RouteContext, Scope] | None:
+    """Return the route as well as what it writes into the scope."""
     for route in iter_route_contexts(routes):
         match, child_scope = route.matches(scope)
         if match is Match.FULL:
             # Those of a mounted application, which match in the scope that it is given.
             inner: Sequence[BaseRoute] = getattr(route, "routes", ())
-            return find_route(inner, {**scope, **child_scope}) or route
+            return _find(inner, {**scope, **child_scope}) or (route, child_scope)
     return None
 
 

@@ -2,11 +2,15 @@
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from http import HTTPStatus
+from http.cookies import SimpleCookie
 from typing import TypeAlias
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
+from . import visitors
 from .concurrency import run
 from .visitors import has_news, needs_thread, take_leave
 
@@ -35,7 +39,8 @@ async def with_effects(request: HttpRequest, status: int, headers: Headers) -> H
     response = _as_django(status, headers)
     before = dict(response.items())
     if pending is not None:
-        _add(pending, response)
+        _add_headers(pending, response)
+        response.cookies.update(pending.cookies)
     if has_news(request):
         leave = functools.partial(take_leave, request, response)
         if needs_thread(request):
@@ -43,6 +48,35 @@ async def with_effects(request: HttpRequest, status: int, headers: Headers) -> H
         else:
             leave()
     return _merged(headers, before, response)
+
+
+def as_foreseen(request: HttpRequest, headers: Headers, varies_on: Iterable[str]) -> Headers:
+    """Return the headers of an answer as they will be, but for cookies, for a middleware that it passes before that.
+
+    A cache, for one, is to know what an answer depends on.
+
+    Args:
+        request: Django's request.
+        headers: Of the answer, as ASGI has them.
+        varies_on: Request headers that the answer depends on besides.
+    """
+    pending: HttpResponse | None = vars(request).get("response")
+    if pending is not None:
+        response = _as_django(HTTPStatus.OK, headers)
+        before = dict(response.items())
+        _add_headers(pending, response)
+        headers = _merged(headers, before, response)
+    names = visitors.varies_on(request).union(varies_on)
+    return with_vary(headers, names) if names else headers
+
+
+def foreseen_cookies(request: HttpRequest) -> "SimpleCookie":
+    """Return the cookies that `with_effects` is going to set, or may; those of middleware have no value yet."""
+    cookies = SimpleCookie(dict.fromkeys(visitors.coming_cookies(request), ""))
+    pending: HttpResponse | None = vars(request).get("response")
+    if pending is not None:
+        cookies.update({name: copy(morsel) for name, morsel in pending.cookies.items()})
+    return cookies
 
 
 def with_vary(headers: Headers, names: Iterable[str]) -> Headers:
@@ -68,14 +102,13 @@ def _as_django(status: int, headers: Headers) -> HttpResponse:
     return response
 
 
-def _add(pending: HttpResponse, response: HttpResponse) -> None:
-    """Add headers and cookies of one response to another."""
+def _add_headers(pending: HttpResponse, response: HttpResponse) -> None:
+    """Add the headers of one response to another."""
     for name, value in pending.items():
         if name.lower() == "vary":
             patch_vary_headers(response, [part.strip() for part in value.split(",")])
         else:
             response.headers[name] = value
-    response.cookies.update(pending.cookies)
 
 
 def _merged(headers: Headers, before: Mapping[str, str], response: HttpResponse) -> Headers:

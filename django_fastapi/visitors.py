@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
 
 from django.conf import settings
+from django.contrib.messages.storage.cookie import CookieStorage
 from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
@@ -130,6 +131,33 @@ def needs_thread(request: HttpRequest) -> bool:
         or (session is not None and session.modified)
         or any(one.has_news(request) and not one.is_djangos_own for one in _listed(tuple(settings.MIDDLEWARE)))
     )
+
+
+def varies_on(request: HttpRequest) -> set[str]:
+    """Return the request headers that what the middleware has given for a request depends on."""
+    given = vars(request)
+    session = given.get("session")
+    names = {"Accept-Language"} if "LANGUAGE_CODE" in given else set[str]()
+    if (session is not None and session.accessed) or coming_cookies(request):
+        names.add("Cookie")
+    return names
+
+
+def coming_cookies(request: HttpRequest) -> set[str]:
+    """Return the names of the cookies that `take_leave` may put on a response."""
+    session = vars(request).get("session")
+    names = {settings.CSRF_COOKIE_NAME} if request.META.get(_CSRF_NEWS) else set[str]()
+    if session is not None and (session.modified or settings.SESSION_SAVE_EVERY_REQUEST):
+        names.add(settings.SESSION_COOKIE_NAME)
+    if _has_messages(request):
+        names.add(CookieStorage.cookie_name)
+    return names
+
+
+def _has_messages(request: HttpRequest) -> bool:
+    """Return whether messages have been shown or left, and not merely looked for."""
+    messages = vars(request).get("_messages")
+    return messages is not None and bool(messages.added_new or (messages.used and len(messages)))
 
 
 def take_leave(request: HttpRequest, response: HttpResponse) -> None:

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
+from http.cookies import CookieError, Morsel, SimpleCookie
 from typing import Any, Final, cast
 
 from django.http import HttpResponse, StreamingHttpResponse
@@ -27,10 +28,13 @@ class Origin:
     Args:
         headers: The headers of its answer.
         content: The whole body; None if it comes piece by piece.
+        coming: Cookies that are put on further outside, as far as they are known. A middleware sees them: a cache keeps
+            no answer that gives a visitor a session.
     """
 
     headers: Headers = ()
     content: bytes | None = None
+    coming: "SimpleCookie" = field(default_factory=SimpleCookie)
     fields: Mapping[str, str] = field(init=False)
     cookies: Mapping[str, str] = field(init=False)
 
@@ -56,7 +60,14 @@ class Origin:
         for name, value in self.fields.items():
             response.headers[name] = value
         response.cookies = _cookies(self.headers)
+        for name, morsel in self.coming.items():
+            response.cookies.setdefault(name, copy(morsel))
         return response
+
+    def is_coming(self, morsel: "Morsel[str]") -> bool:
+        """Return whether a cookie is put on further outside, and no middleware has given it another value."""
+        foreseen = self.coming.get(morsel.key)
+        return foreseen is not None and (not morsel.value or morsel == foreseen)
 
 
 def may_be_whole(start: Message) -> bool:
@@ -130,7 +141,7 @@ def _cookie_headers(response: HttpResponseBase, origin: Origin) -> Iterable[tupl
         if raw_name.lower() == _COOKIE and _cookie_name(raw_value.decode("latin-1")) in kept:
             yield raw_name, raw_value
     for name, text in cookies.items():
-        if name not in kept:
+        if name not in kept and not origin.is_coming(response.cookies[name]):
             yield _COOKIE, text.encode("latin-1")
 
 

@@ -15,7 +15,7 @@ from django_fastapi.boundary import log_error
 from django_fastapi.concurrency import current_lease
 from django_fastapi.exceptions import ConfigurationError, IncompleteResponse
 from django_fastapi.refusals import PROCESS_EXCEPTION, problem_of
-from django_fastapi.requests import FastAPIRequest, django_request
+from django_fastapi.requests import SLOT, FastAPIRequest, django_request
 from django_fastapi.types import ASGIApp, Receive, Scope, Send
 
 from .answers import send_response
@@ -103,7 +103,7 @@ class _Pass:
         self._loaded = loaded
         self._request = request
         self._scope = scope
-        self._exchange = Exchange()
+        self._exchange = Exchange(scope[SLOT])
 
     async def serve(self, app: ASGIApp, receive: Receive, send: Send) -> None:
         """Serve the request, and leave nothing behind."""

@@ -9,6 +9,8 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
 from django_fastapi.concurrency import adopt
+from django_fastapi.requests import RequestSlot
+from django_fastapi.responses import as_foreseen, foreseen_cookies
 from django_fastapi.types import Message
 from django_fastapi.waiting import WaitingThread, leaned_on, wait_for
 
@@ -23,9 +25,13 @@ class Exchange:
 
     The application runs in the task of the request, the middleware in another one. Context variables go along: what the
     middleware has set the application sees, and the other way round.
+
+    Args:
+        slot: The place of Django's request, which is there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, slot: RequestSlot) -> None:
+        self._slot = slot
         self._loop = asyncio.get_running_loop()
         self._asked: asyncio.Future[tuple[contextvars.Context, WaitingThread | None]] = self._loop.create_future()
         self._answered: asyncio.Future[_Answer] = self._loop.create_future()
@@ -129,7 +135,10 @@ class Exchange:
         stream = Stream()
         if body is None:
             self._stream = stream
-        self.origin = Origin(start.get("headers", ()), body)
+        request = self._slot.request
+        assert request is not None  # the middleware has it
+        headers = as_foreseen(request, start.get("headers", ()), self._slot.varies_on)
+        self.origin = Origin(headers, body, foreseen_cookies(request))
         self.answer(self.origin.make_response(start["status"], stream))
 
     def abort(self, error: BaseException | None) -> None:

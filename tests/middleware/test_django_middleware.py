@@ -1,17 +1,21 @@
 """Django's own middleware around FastAPI, each unmodified."""
 
 import gzip
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated, Any
 
 import pytest
+from django.contrib import messages
+from django.core.cache import cache
 from django.http import HttpRequest
+from django.middleware.csrf import get_token
+from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.translation import gettext
 from fastapi import APIRouter, FastAPI, Form, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, StreamingResponse
 from pytest_django import Settings
 
-from django_fastapi import DjangoRequest
+from django_fastapi import DjangoRequest, auth
 from django_fastapi.middleware import DjangoMiddleware
 from django_fastapi.shortcuts import render
 from django_fastapi.testing import Client
@@ -203,3 +207,127 @@ def test_caching_middleware_keeps_a_whole_answer(api: FastAPI, build: Build, set
 
     client = Client(build())
     assert [client.get("/").json() for _ in range(3)] == [1, 1, 1]
+
+
+# Caches
+
+SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
+AUTH = "django.contrib.auth.middleware.AuthenticationMiddleware"
+MESSAGES = "django.contrib.messages.middleware.MessageMiddleware"
+CACHES = ("django.middleware.cache.UpdateCacheMiddleware", "django.middleware.cache.FetchFromCacheMiddleware")
+
+
+@pytest.fixture
+def cached(request: pytest.FixtureRequest, api: FastAPI, settings: Settings) -> Iterator[APIRouter | FastAPI]:
+    """Give the API, or a router of it, with Django's cache around its routes."""
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "answers"}}
+    settings.MIDDLEWARE = [SESSIONS, CSRF, AUTH, MESSAGES]
+    if request.param == "router":
+        yield APIRouter(route_class=DjangoMiddleware.route_class(*CACHES))
+    else:
+        for middleware in reversed(CACHES):
+            api.add_middleware(DjangoMiddleware, middleware=middleware)
+        yield api
+    cache.clear()
+
+
+AROUND_BOTH = pytest.mark.parametrize("cached", ["api", "router"], indirect=True)
+
+
+@AROUND_BOTH
+@pytest.mark.django_db
+@pytest.mark.parametrize("way", ["request", "auth"])
+def test_a_cache_keeps_the_answers_of_users_apart(
+    api: FastAPI, build: Build, cached: APIRouter | FastAPI, way: str, django_user_model: Any
+) -> None:
+    def by_request(request: DjangoRequest) -> str:
+        return request.user.get_username()
+
+    def by_auth(user: auth.OptionalUser) -> str:
+        return user.get_username() if user is not None else ""
+
+    cached.get("/me")(by_request if way == "request" else by_auth)
+    finish(api, cached)
+    app = build()
+    ada, bob = Client(app), Client(app)
+    ada.force_login(django_user_model.objects.create_user("ada"))
+    bob.force_login(django_user_model.objects.create_user("bob"))
+    assert [client.get("/me").json() for client in (ada, bob, Client(app), ada)] == ["ada", "bob", "", "ada"]
+
+
+@AROUND_BOTH
+@pytest.mark.django_db
+@pytest.mark.parametrize("what", ["session", "saved", "csrf", "message", "response"])
+def test_an_answer_that_sets_a_cookie_for_its_visitor_is_not_kept(
+    api: FastAPI, build: Build, cached: APIRouter | FastAPI, what: str
+) -> None:
+    """And the cookie is set once, whatever the middleware has seen of it."""
+    calls: list[str] = []
+
+    @cached.get("/begin")
+    def begin(request: DjangoRequest) -> int:
+        calls.append(what)
+        if what == "csrf":
+            get_token(request)
+        elif what == "message":
+            messages.info(request, str(len(calls)))
+        elif what == "session":
+            request.session["number"] = len(calls)
+        elif what == "saved":
+            request.session.modified = True
+            request.session.create()
+            request.session.accessed = False
+        else:
+            request.response.set_cookie("number", str(len(calls)))
+            patch_vary_headers(request.response, ["Cookie"])
+        return len(calls)
+
+    finish(api, cached)
+    app = build()
+    answers = [Client(app).get("/begin") for _ in range(2)]
+    assert [answer.json() for answer in answers] == [1, 2]
+    cookies = [answer.headers.get_list("set-cookie") for answer in answers]
+    assert [len(one) for one in cookies] == [1, 1]
+    assert cookies[0] != cookies[1]
+
+
+@AROUND_BOTH
+def test_a_cache_sees_the_headers_that_django_code_has_set(
+    api: FastAPI, build: Build, cached: APIRouter | FastAPI
+) -> None:
+    calls: list[int] = []
+
+    @cached.get("/alone")
+    def alone(request: DjangoRequest) -> int:
+        calls.append(1)
+        patch_cache_control(request.response, private=True)
+        return len(calls)
+
+    @cached.get("/by-door")
+    def by_door(request: DjangoRequest) -> str:
+        patch_vary_headers(request.response, ["X-Door"])
+        return request.headers["X-Door"]
+
+    finish(api, cached)
+    client = Client(build())
+    assert [client.get("/alone").json() for _ in range(2)] == [1, 2]
+    assert [client.get("/by-door", headers={"X-Door": door}).json() for door in "ab"] == ["a", "b"]
+
+
+@AROUND_BOTH
+def test_a_cookie_that_is_the_same_for_all_is_kept_with_its_answer(
+    api: FastAPI, build: Build, cached: APIRouter | FastAPI
+) -> None:
+    calls: list[int] = []
+
+    @cached.get("/theme")
+    def theme(request: DjangoRequest) -> int:
+        calls.append(1)
+        request.response.set_cookie("theme", "dark")
+        return len(calls)
+
+    finish(api, cached)
+    app = build()
+    answers = [Client(app).get("/theme") for _ in range(2)]
+    assert [answer.json() for answer in answers] == [1, 1]
+    assert [answer.headers.get_list("set-cookie") for answer in answers] == [["theme=dark; Path=/"]] * 2

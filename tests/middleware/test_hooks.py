@@ -1,5 +1,6 @@
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,12 +9,16 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, Stream
 from django.template import engines
 from django.template.response import SimpleTemplateResponse
 from fastapi import APIRouter, FastAPI, HTTPException, Request
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
 
 from django_fastapi import DjangoRequest
 from django_fastapi.middleware import DjangoMiddleware
 from django_fastapi.testing import Client
-from django_fastapi.types import ASGIApp
+from django_fastapi.types import ASGIApp, Receive, Scope, Send
 
 Build = Callable[[], ASGIApp]
 Get = Callable[[HttpRequest], Any]
@@ -146,6 +151,84 @@ def test_where_there_is_no_endpoint_process_view_is_not_called(api: FastAPI, bui
     api.post("/only")(lambda: None)
     answer = Client(build()).get("/only")
     assert (answer.status_code, answer.headers["x-seen"]) == (405, "405")
+
+
+class Guard(Base):
+    """What Django's LoginRequiredMiddleware and CsrfViewMiddleware look at."""
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], _args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> HttpResponse | None:
+        assert request.resolver_match is None or request.resolver_match.func is view
+        vars(request)["kwargs"] = kwargs
+        return None if getattr(view, "csrf_exempt", False) else HttpResponse("guarded", status=403)
+
+
+async def bare(scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse("reached")(scope, receive, send)
+
+
+def add_hooks(routes: APIRouter | FastAPI) -> None:
+    def hook(pk: str, request: DjangoRequest) -> list[Any]:
+        return [pk, vars(request)["kwargs"]]
+
+    # The decorator would have a request given to the function; this is what it sets.
+    vars(hook)["csrf_exempt"] = True
+    routes.get("/hooks/{pk}")(hook)
+    routes.get("/plain")(lambda: "reached")
+
+
+def test_process_view_is_called_with_a_mounted_application(api: FastAPI, build: Build, tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("reached")
+    api.add_middleware(DjangoMiddleware, middleware=Guard)
+    inner = Starlette(routes=[Mount("/bare", bare)])
+    for path, app in (("/files", StaticFiles(directory=tmp_path)), ("/bare", bare), ("/inner", inner)):
+        api.mount(path, app)
+    router = APIRouter()
+    router.mount("/bare", bare)
+    api.include_router(router, prefix="/router")
+    client = Client(build())
+    for path in ("/files/secret.txt", "/bare/deeper", "/inner/bare/deeper", "/router/bare/deeper"):
+        assert (client.get(path).status_code, client.get(path).text) == (403, "guarded"), path
+    assert client.get("/inner/nothing").status_code == 404
+    vars(bare)["csrf_exempt"] = True
+    try:
+        assert client.get("/bare/deeper").text == "reached"
+    finally:
+        del vars(bare)["csrf_exempt"]
+
+
+@pytest.mark.parametrize("is_wrapped", [False, True])
+@pytest.mark.parametrize("place", ["outside", "inside", "router"])
+def test_process_view_is_called_with_the_endpoint_in_a_mounted_application(
+    api: FastAPI,
+    build: Build,
+    place: str,
+    is_wrapped: bool,  # noqa: FBT001
+) -> None:
+    inner = FastAPI()
+    if place == "router":
+        router = APIRouter(route_class=DjangoMiddleware.route_class(Guard))
+        add_hooks(router)
+        inner.include_router(router)
+    else:
+        add_hooks(inner)
+        (api if place == "outside" else inner).add_middleware(DjangoMiddleware, middleware=Guard)
+    api.router.routes.append(Mount("/{room}", inner, middleware=[Middleware(Passing)] if is_wrapped else None))
+    client = Client(build())
+    assert client.get("/a/hooks/7").json() == ["7", {"room": "a", "pk": "7"}]
+    assert client.get("/a/plain").text == "guarded"
+    assert client.get("/a/nothing").status_code == 404
+
+
+class Passing:
+    """A middleware that does nothing."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
 
 
 def add_failures(routes: APIRouter | FastAPI) -> None:
