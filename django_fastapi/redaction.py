@@ -3,6 +3,7 @@
 FastAPI's 422 shows the rejected value, and where a field is missing the whole object around it, password included.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
@@ -10,7 +11,7 @@ from django.conf import settings
 from django.views.debug import SafeExceptionReporterFilter as _Django, get_default_exception_reporter_filter
 from starlette.routing import BaseRoute
 
-from .secret_fields import declared_secrets
+from .secret_fields import BODY, declared_secrets, lone_body
 from .secret_names import names_secret
 
 IsSecret = Callable[[str], bool]
@@ -29,10 +30,13 @@ def secrets_of(route: BaseRoute | None) -> IsSecret:
         route: The route the request was for, if it is known.
     """
     declared = declared_secrets(route) if route is not None else frozenset[str]()
+    lone = lone_body(route) if route is not None else None
     hidden = getattr(get_default_exception_reporter_filter(), "hidden_settings", None)
     own = None if hidden is _Django.hidden_settings else hidden
 
     def is_secret(name: str) -> bool:
+        if name == BODY and lone is not None and lone != BODY:
+            return name in declared or is_secret(lone)
         return (
             name in declared
             or name == settings.SESSION_COOKIE_NAME
@@ -75,7 +79,9 @@ def _masked(value: Any, is_secret: IsSecret, found: set[str], *, is_hidden: bool
         return _Django.cleansed_substitute if is_hidden else items
     if not is_hidden or value is None:
         return value
-    found.add(str(value))
+    text = str(value)
+    # As it is, and as Python or JSON write it.
+    found.update((text, repr(text)[1:-1], json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]))
     return _Django.cleansed_substitute
 
 

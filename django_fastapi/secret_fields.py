@@ -12,9 +12,11 @@ from pydantic import AliasChoices, AliasPath, BaseModel, TypeAdapter
 from pydantic.errors import PydanticUserError
 from starlette.routing import BaseRoute
 
+BODY: Final = "body"
+"""Where FastAPI finds fault with the one body of a route, if that is no object."""
+
 _ROUTES: Final = 512
-_BODY: Final = "body"  # where FastAPI finds fault with the one body of a route, if that is no object
-_KINDS: Final = ("path", "query", "header", "cookie", _BODY)
+_KINDS: Final = ("path", "query", "header", "cookie", BODY)
 
 _Alias = str | AliasPath | AliasChoices
 
@@ -26,6 +28,15 @@ def declared_secrets(route: BaseRoute) -> frozenset[str]:
         route: A route; one that is not FastAPI's declares nothing.
     """
     return _declared(_Identity(route))
+
+
+def lone_body(route: BaseRoute) -> str | None:
+    """Return the name of a parameter that the whole body is the value of; None if there is none, or it is a model.
+
+    Args:
+        route: A route.
+    """
+    return _lone_body(_Identity(route))
 
 
 class _Identity:
@@ -46,14 +57,22 @@ class _Identity:
 @lru_cache(maxsize=_ROUTES)
 def _declared(key: _Identity) -> frozenset[str]:
     fields = list(_fields(getattr(key.route, "dependant", None)))
-    is_one_body = [kind for kind, _ in fields].count(_BODY) == 1
+    is_one_body = [kind for kind, _ in fields].count(BODY) == 1
     names: set[str] = set()
     for kind, field in fields:
-        own = (field.alias, _BODY) if kind == _BODY and is_one_body else (field.alias,)
+        own = (field.alias, BODY) if kind == BODY and is_one_body else (field.alias,)
         annotation: Any = Annotated[field.field_info.annotation, field.field_info]
         found = {name for schema in _schemas(annotation) for one in own for name in _passwords(schema, one)}
         names |= found | set(_aliases(annotation, found))
     return frozenset(names)
+
+
+@lru_cache(maxsize=_ROUTES)
+def _lone_body(key: _Identity) -> str | None:
+    bodies = [field for kind, field in _fields(getattr(key.route, "dependant", None)) if kind == BODY]
+    if len(bodies) != 1 or next(_models(bodies[0].field_info.annotation, set()), None) is not None:
+        return None
+    return str(bodies[0].alias)
 
 
 def _fields(dependant: Any) -> Iterator[tuple[str, Any]]:

@@ -25,6 +25,21 @@ from .redaction import IsSecret, redact, secrets_of
 
 _Error = Mapping[str, Any]
 
+_CONTAINERS: Final = frozenset(
+    {
+        "dataclass_type",
+        "dict_type",
+        "frozen_set_type",
+        "iterable_type",
+        "list_type",
+        "mapping_type",
+        "model_attributes_type",
+        "model_type",
+        "set_type",
+        "tuple_type",
+    }
+)
+
 
 def list_errors(error: ValidationException, connection: HTTPConnection) -> list[dict[str, Any]]:
     """Return what is wrong with a request, as FastAPI lists it, with these differences.
@@ -58,9 +73,11 @@ def _encode(error: _Error, is_secret: IsSecret) -> dict[str, Any]:
 
 def _is_unread(error: _Error, *, has_no_json: bool) -> bool:
     """Return whether nobody could tell what in a value is secret: it is the text of what should have been JSON."""
+    is_text = isinstance(error.get("input"), str | bytes)
     if error["type"] == "json_invalid":
-        return isinstance(error.get("input"), str | bytes)
-    return has_no_json and error["loc"][:1] == ("body",)
+        return is_text
+    # A text in the place of an object is often that object, encoded twice.
+    return error["loc"][:1] == ("body",) and (has_no_json or (is_text and error["type"] in _CONTAINERS))
 
 
 def _without_input(error: _Error) -> _Error:

@@ -1,9 +1,12 @@
+import json
 import re
+from collections.abc import Callable
 from typing import Annotated, Any
+from uuid import UUID
 
 import pytest
 from django.views.debug import SafeExceptionReporterFilter, get_default_exception_reporter_filter
-from fastapi import Cookie, Depends, FastAPI, Form, Header, WebSocket
+from fastapi import Body, Cookie, Depends, FastAPI, Form, Header, WebSocket
 from pydantic import (
     AliasChoices,
     AliasPath,
@@ -148,8 +151,27 @@ def api() -> FastAPI:
     async def door() -> None:
         """Take it."""
 
+    add_lone_bodies(api)
     install_handlers(api)
     return api
+
+
+def add_lone_bodies(api: FastAPI) -> None:
+    @api.post("/redeem")
+    async def redeem(token: Annotated[UUID, Body()]) -> None:
+        """Take it."""
+
+    @api.post("/count")
+    async def count(number: Annotated[int, Body()]) -> None:
+        """Take it."""
+
+    @api.post("/map")
+    async def mapping(values: dict[str, int]) -> None:
+        """Take them."""
+
+    @api.post("/either")
+    async def either(body: Account | Login | None = None) -> None:
+        """Take it."""
 
 
 def refusal(api: FastAPI, path: str, json: Any = None, **options: Any) -> list[dict[str, Any]]:
@@ -270,6 +292,43 @@ def test_a_form_is_masked(api: FastAPI) -> None:
     [detail] = refusal(api, "/form", data={"username": "me", "password": SECRET})
     assert detail["loc"] == ["body", "otp"]
     assert detail["input"] == {"username": "me", "password": STARS}
+
+
+@pytest.mark.parametrize("written", [repr, json.dumps])
+def test_a_message_that_repeats_the_secret_as_python_or_json_writes_it_is_masked(
+    api: FastAPI, written: Callable[[str], str]
+) -> None:
+    secret = "a\\b-c'\"\n\u00e9-hunter2"
+
+    class Quoting(BaseModel):
+        password: str
+
+        @field_validator("password")
+        @classmethod
+        def tell(cls, value: str) -> str:
+            raise ValueError(f"bad password {written(value)}")
+
+    @api.post("/quoting")
+    async def quoting(body: Quoting) -> None:
+        """Take it."""
+
+    [detail] = refusal(api, "/quoting", {"password": secret})
+    quote = written(secret)[0]
+    assert detail["msg"] == f"Value error, bad password {quote}{STARS}{quote}"
+
+
+def test_a_body_that_is_the_one_value_of_a_secret_parameter_is_masked(api: FastAPI) -> None:
+    [detail] = refusal(api, "/redeem", SECRET)
+    assert (detail["loc"], detail["input"]) == (["body"], STARS)
+    [detail] = refusal(api, "/count", "many")
+    assert (detail["loc"], detail["input"]) == (["body"], "many")
+
+
+@pytest.mark.parametrize("path", ["/Account", "/map", "/whole", "/either", "/Nested"])
+def test_a_text_in_the_place_of_an_object_is_not_repeated(api: FastAPI, path: str) -> None:
+    """Such as JSON that was encoded twice."""
+    for error in refusal(api, path, json.dumps({"password": SECRET, "age": 1})):
+        assert "input" not in error
 
 
 @pytest.mark.parametrize(

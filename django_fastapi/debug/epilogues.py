@@ -8,8 +8,10 @@ from starlette.datastructures import Headers
 
 from django_fastapi.types import Scope
 
-from .failures import Failure, describe
-from .masking import scrub, secrets_of_request
+from .failures import Failure, chain_of, describe
+from .masking import scrub
+from .panels import make_panel
+from .violations import secret_inputs
 
 _JSON: Final = frozenset({"application/json", "application/jsonl", "application/x-ndjson", "application/json-seq"})
 _SSE: Final = "text/event-stream"
@@ -30,7 +32,7 @@ def make_epilogue(error: Exception, scope: Scope, headers: Iterable[tuple[bytes,
     kind = answered.get("content-type", "").partition(";")[0].strip().lower()
     if "content-encoding" in answered or not (kind.startswith("text/") or kind in _JSON):
         return b""
-    text = scrub("\n".join(_lines(describe(error))), _secrets(scope))
+    text = scrub("\n".join(_lines(describe(error))), _secrets(error, scope))
     if kind == "text/html":
         text = f"<pre>{escape(text)}</pre>"
     elif kind == _SSE:
@@ -41,12 +43,12 @@ def make_epilogue(error: Exception, scope: Scope, headers: Iterable[tuple[bytes,
 def make_close_reason(error: Exception, scope: Scope) -> str:
     """Return the reason that a WebSocket is closed with, which the developer tools of browsers show."""
     failure = describe(error)
-    text = scrub(f"{failure.kind}: {failure.message}", _secrets(scope))
+    text = scrub(f"{failure.kind}: {failure.message}", _secrets(error, scope))
     return text.encode("utf-8", "replace")[:_LONGEST_REASON].decode("utf-8", "ignore")
 
 
-def _secrets(scope: Scope) -> frozenset[str]:
-    return secrets_of_request(scope["headers"], scope.get("query_string", b""), None)
+def _secrets(error: Exception, scope: Scope) -> frozenset[str]:
+    return make_panel(scope, None, (text for link in chain_of(error) for text in secret_inputs(link))).secrets
 
 
 def _lines(failure: Failure) -> Iterable[str]:

@@ -2,11 +2,11 @@
 
 import inspect
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pprint import pformat
 from typing import Any, Final, TypeAlias, cast
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest
@@ -17,17 +17,19 @@ from starlette.routing import BaseRoute
 
 from django_fastapi.matches import match
 from django_fastapi.requests import make_django_request
-from django_fastapi.secret_fields import declared_secrets
+from django_fastapi.secret_fields import BODY, declared_secrets, lone_body
 from django_fastapi.secret_names import names_secret
 from django_fastapi.types import Scope
 
-from .masking import STARS, mask, secrets_in, secrets_of_request
+from .masking import STARS, mask, scrub, secrets_in, secrets_of_request
 from .recordings import RecordedBody, recorded_body
 
 Rows: TypeAlias = Sequence[tuple[str, str]]
 
 _FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 _ALL: Final = "__ALL__"  # Django's mark of `sensitive_post_parameters()` without names
+
+_UNQUOTED: Final = ("/", "/:@&+$,-_.!~*'()")  # what stays in a path as it is, by Python's rule and by Django's
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,15 @@ def make_panel(scope: Scope, django_request: HttpRequest | None, more_secrets: I
     form = _read_form(scope, recorded)
     content = None if form or recorded is None else _read_json(recorded)
     hidden = _hidden(scope.get("route"), django_request, form, content)
+    content, path = _named(content, scope.get("route"), hidden), scope.get("path_params", {})
     found, endpoint = match(scope), scope.get("endpoint")
     query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
     secrets = secrets_of_request(scope["headers"], scope.get("query_string", b""), content)
-    sent = [*query, *headers.items(), *form]
+    sent = [*query, *headers.items(), *form, *_written(path)]
+    secrets = secrets.union(secrets_in(sent, hidden), secrets_in(content, hidden), more_secrets)
     return Panel(
         method=scope.get("method", "WEBSOCKET"),
-        path=scope["path"],
+        path=scrub(scope["path"], secrets),
         route=f"/{found.route}" if found is not None else "",
         api=".".join(found.namespaces) if found is not None else "",
         endpoint=_name(endpoint),
@@ -83,7 +87,7 @@ def make_panel(scope: Scope, django_request: HttpRequest | None, more_secrets: I
         groups=[
             (heading, rows)
             for heading, rows in (
-                ("Path", _rows(scope.get("path_params", {}).items(), hidden)),
+                ("Path", _rows(path.items(), hidden)),
                 ("Query", _rows(query, hidden)),
                 ("Headers", _rows(headers.items(), hidden)),
                 ("Cookies", [(name, STARS) for name in cookie_parser(headers.get("cookie", ""))]),
@@ -92,7 +96,7 @@ def make_panel(scope: Scope, django_request: HttpRequest | None, more_secrets: I
             if rows
         ],
         body="" if form else _body_text(mask(content, hidden), recorded),
-        secrets=secrets.union(secrets_in(sent, hidden), secrets_in(content, hidden), more_secrets),
+        secrets=secrets,
     )
 
 
@@ -133,6 +137,21 @@ def _hidden(
         return declared.union(names)
     members = cast("dict[str, Any]", content) if isinstance(content, dict) else {}
     return declared.union(members, (name for name, _ in form))
+
+
+def _named(content: Any, route: object, hidden: frozenset[str]) -> Any:
+    """Return a body that is the value of one secret parameter under a name by which it is masked."""
+    lone = lone_body(route) if isinstance(route, BaseRoute) else None
+    if BODY in hidden or (lone is not None and names_secret(lone)):
+        return {BODY if BODY in hidden else lone: content}
+    return content
+
+
+def _written(parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the parameters of a path with their values as they are, and as they are written in URLs."""
+    for name, value in parameters.items():
+        text = str(value)
+        yield from ((name, one) for one in {text, *(quote(text, safe, errors="replace") for safe in _UNQUOTED)})
 
 
 def _rows(pairs: Iterable[tuple[str, Any]], hidden: frozenset[str]) -> Rows:

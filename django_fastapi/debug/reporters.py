@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from django.http import HttpRequest
 from django.template.defaultfilters import pprint
-from django.utils.html import format_html, format_html_join
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter, get_exception_reporter_class
 
@@ -108,7 +108,7 @@ class TechnicalReporter(ExceptionReporter):
 
     def get_traceback_html(self) -> SafeString:
         """Return Django's page with the parts of this package in it."""
-        page: str = super().get_traceback_html()
+        page: str = self._without_secrets(super().get_traceback_html())
         context = self.get_traceback_data()
         for name, before, after in _PLACES:
             part = render(name, context)
@@ -118,6 +118,12 @@ class TechnicalReporter(ExceptionReporter):
             else:
                 page += part
         return SafeString(page)
+
+    def _without_secrets(self, page: str) -> str:
+        """Return a page without what is secret in the path, which Django's has in its title."""
+        path: str = self.request.path_info if self.request is not None else ""
+        shown = scrub(path, self.panel.secrets)
+        return page if shown == path else page.replace(escape(path), escape(shown))
 
     @cached_property
     def _handled(self) -> frozenset[int]:

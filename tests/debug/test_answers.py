@@ -326,6 +326,18 @@ def test_a_stream_ends_with_what_has_ended_it(api: FastAPI, show: Show, media_ty
     assert body.endswith(expected)
 
 
+@pytest.mark.parametrize("options", [{"json": {"password": WORDS}}, {"data": {"password": WORDS}}])
+def test_the_end_of_a_stream_holds_no_secret_of_the_body(api: FastAPI, show: Show, options: dict[str, object]) -> None:
+    @api.post("/stream")
+    async def stream(request: Request) -> StreamingResponse:
+        await request.body()
+        return stream_of("text/plain")()
+
+    body = show("/stream", method="POST", **options).text
+    assert body.startswith("half")
+    assert body.endswith("Broken: <i>********************</i>\n")
+
+
 def test_a_stream_that_is_no_text_ends_as_it_is(api: FastAPI, show: Show) -> None:
     api.get("/image")(stream_of("image/png"))
     api.get("/packed")(stream_of("text/plain", headers={"Content-Encoding": "own"}))

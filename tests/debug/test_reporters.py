@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -10,7 +11,7 @@ from django.test import Client
 from django.utils.html import escape
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
-from fastapi import FastAPI, Form, Header, Request, UploadFile
+from fastapi import Body, FastAPI, Form, Header, Request, UploadFile
 from pydantic import BaseModel, SecretStr
 from pytest_django import Settings
 
@@ -102,6 +103,33 @@ def test_no_secret_of_a_body_or_a_query_is_shown(show: Show, path: str, accept: 
     assert "other-secret" not in answer.text
     if accept != CLIENT:
         assert "****" in answer.text
+
+
+@pytest.mark.parametrize("accept", ALL)
+@pytest.mark.parametrize("secret", [SECRET, "a b<c>-\u00e9%+'&-hunter2"])
+def test_no_secret_of_a_path_is_shown(api: FastAPI, show: Show, accept: str, secret: str) -> None:
+    @api.get("/reset/{token}/{user}")
+    def reset(token: str, user: str) -> None:
+        raise RuntimeError(f"bad {token} of {user}")
+
+    text = show(f"/reset/{quote(secret)}/ann-with-an-e", accept).text
+    for written in (secret, quote(secret), escape(secret), escape(repr(secret)[1:-1]), json.dumps(secret)[1:-1]):
+        assert written not in text
+    assert "of ann-with-an-e" in text
+
+
+@pytest.mark.parametrize("accept", ALL)
+@pytest.mark.parametrize("path", ["/token", "/word"])
+def test_a_body_that_is_secret_as_a_whole_is_not_shown(api: FastAPI, show: Show, accept: str, path: str) -> None:
+    @api.post("/token")
+    def redeem(token: Annotated[str, Body()]) -> None:
+        raise RuntimeError(f"bad {token}")
+
+    @api.post("/word")
+    def say(word: Annotated[SecretStr, Body()]) -> None:
+        raise RuntimeError(f"bad {word.get_secret_value()}")
+
+    assert SECRET not in show(path, accept, "POST", json=SECRET).text
 
 
 class Door(BaseModel):
