@@ -14,7 +14,7 @@ from django_fastapi.contexts import waiting_thread
 from django_fastapi.types import ASGIApp
 
 from .borrowing import lend_connections
-from .sessions import in_session
+from .sessions import in_session, keep_session
 from .subjects import ClientOptions, Subject
 from .transports import AsyncTransport, run_on_test_thread
 from .websockets import AsyncWebSocketSession
@@ -62,6 +62,12 @@ class AsyncClient(httpx.AsyncClient):
         self._subject = Subject(app, raise_server_exceptions, enforce_csrf_checks)
         self._take_connections_back: Callable[[], object] | None = None
         super().__init__(transport=AsyncTransport(self._subject.open_exchange), base_url=base_url, **options)
+        client = weakref.proxy(self)  # or only the garbage collector would end what was dropped
+
+        async def keep(response: httpx.Response) -> None:
+            keep_session(client.cookies, response)
+
+        self.event_hooks["response"].insert(0, keep)
 
     @property
     def app(self) -> ASGIApp:

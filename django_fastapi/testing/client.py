@@ -1,5 +1,6 @@
 """The client for synchronous tests."""
 
+import weakref
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
@@ -12,7 +13,7 @@ from django.test.client import Client as DjangoClient
 from django_fastapi.types import ASGIApp
 
 from .portal import get_portal
-from .sessions import in_session
+from .sessions import in_session, keep_session
 from .subjects import ClientOptions, Subject
 from .transports import Transport
 from .websockets import WebSocketSession
@@ -55,6 +56,12 @@ class Client(httpx.Client):
     ) -> None:
         self._subject = Subject(app, raise_server_exceptions, enforce_csrf_checks)
         super().__init__(transport=Transport(self._subject.open_exchange), base_url=base_url, **options)
+        client = weakref.proxy(self)  # or only the garbage collector would end what was dropped
+
+        def keep(response: httpx.Response) -> None:
+            keep_session(client.cookies, response)
+
+        self.event_hooks["response"].insert(0, keep)
 
     @property
     def app(self) -> ASGIApp:

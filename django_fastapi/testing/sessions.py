@@ -39,9 +39,32 @@ def in_session(cookies: httpx.Cookies, base_url: httpx.URL, function: Callable[[
     if name in django_client.cookies:
         morsel = SimpleCookie({name: django_client.cookies[name].value})[name]
         morsel["path"] = settings.SESSION_COOKIE_PATH
-        header = ("set-cookie", morsel.OutputString())
-        cookies.extract_cookies(httpx.Response(200, headers=[header], request=httpx.Request("GET", base_url)))
+        _extract(cookies, morsel.OutputString(), httpx.Request("GET", base_url))
     return result
+
+
+def keep_session(cookies: httpx.Cookies, response: httpx.Response) -> None:
+    """Keep the session's cookie that an answer sets, also where `Secure` or `Domain` would keep it from being sent.
+
+    Args:
+        cookies: The client's.
+        response: The answer.
+    """
+    url = response.request.url
+    for header in response.headers.get_list("set-cookie"):
+        if header.partition("=")[0].strip() != settings.SESSION_COOKIE_NAME:
+            continue
+        [morsel] = SimpleCookie(header).values()
+        domain: str = morsel["domain"].removeprefix(".")
+        is_foreign = bool(domain) and not f".{url.host}".endswith(f".{domain}")
+        if is_foreign or (morsel["secure"] and url.scheme != "https"):
+            morsel.update({"domain": "" if is_foreign else morsel["domain"], "secure": ""})
+            _extract(cookies, morsel.OutputString(), response.request)
+
+
+def _extract(cookies: httpx.Cookies, header: str, request: httpx.Request) -> None:
+    """Take over a cookie as from an answer."""
+    cookies.extract_cookies(httpx.Response(200, headers=[("set-cookie", header)], request=request))
 
 
 def add_csrf_token(request: httpx.Request) -> None:

@@ -10,8 +10,10 @@ from django.core import mail
 from django.db import connection
 from fastapi import Depends, WebSocket
 from fastapi.responses import StreamingResponse
+from pytest_django import Settings
 from starlette.types import ASGIApp
 
+from django_fastapi import DjangoRequest
 from django_fastapi.testing import AsyncClient, WebSocketDenied, acapture_queries
 
 from .conftest import PATHS, GroupSite
@@ -105,6 +107,27 @@ async def test_login_and_logout(site: GroupSite) -> None:
         assert not client.cookies
         await client.aforce_login(user)
         assert "sessionid" in client.cookies
+
+
+@pytest.mark.anyio
+@pytest.mark.django_db
+async def test_a_login_outlasts_answers_that_set_the_sessions_cookie(site: GroupSite, settings: Settings) -> None:
+    settings.SESSION_COOKIE_SECURE = True
+    settings.SESSION_COOKIE_DOMAIN = ".example.org"
+    settings.MIDDLEWARE = [
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+    ]
+
+    @site.api.get("/me")
+    def me(request: DjangoRequest) -> str:
+        request.session["saved"] = True
+        request.session.cycle_key()
+        return request.user.get_username()
+
+    async with AsyncClient(site.app) as client:
+        await client.aforce_login(await User.objects.acreate_user("ada"))
+        assert [(await client.get("/me")).json() for _ in range(3)] == ["ada"] * 3
 
 
 @pytest.mark.anyio

@@ -12,7 +12,7 @@ import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.models import Group, User
 from django.core import mail
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path
 from django.utils import translation
 from fastapi import BackgroundTasks, Depends, FastAPI, Form, Request, Response, UploadFile
@@ -450,7 +450,30 @@ def test_force_login_login_and_logout(client_with_user: tuple[Client, User]) -> 
     assert client.get("/django/user/").text == "ada"
 
 
+@pytest.mark.django_db
+def test_a_login_outlasts_answers_that_set_the_sessions_cookie(client_with_user: tuple[Client, User]) -> None:
+    client, user = client_with_user
+    client.force_login(user)
+    assert "secure" in client.get("/django/user/?save=1").headers["set-cookie"].lower()
+    assert client.get("/django/user/").text == "ada"
+    key = client.session.session_key
+    assert client.get("/django/user/?renew=1", follow_redirects=True).text == "ada"
+    assert client.get("/django/user/").text == "ada"
+    assert client.session.session_key != key
+    client.get("/django/user/?flush=1")
+    assert client.get("/django/user/").text == ""
+    assert "sessionid" not in client.cookies
+
+
 def show_user(request: HttpRequest) -> HttpResponse:
+    if "save" in request.GET:
+        request.session["saved"] = True
+    if "renew" in request.GET:
+        request.session.cycle_key()
+        return HttpResponseRedirect("/django/user/")
+    if "flush" in request.GET:
+        request.session.flush()
+        return HttpResponse()
     return HttpResponse(request.session.get("note", "") if "note" in request.GET else request.user.get_username())
 
 
