@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from inspect import Parameter, Signature, signature
-from typing import Annotated, Any, Final, Generic, TypeGuard, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, TypeGuard, TypeVar
 from urllib.parse import quote
 
 from asgiref.sync import sync_to_async
@@ -31,7 +31,7 @@ class Change(BaseModel, Generic[K, V]):
         values: What is to be changed of it.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     key: K
     values: V
