@@ -70,7 +70,7 @@ class Definition(BaseModel):
         """
         super().__init_subclass__(**kwargs)
         inherited = cls.__orm_options__
-        sources = {name: source for base in reversed(_bases(cls)) for name, source in base.__orm_sources__.items()}
+        sources = _inherited_sources(cls)
         declared = own_annotations(cls)
         annotations = dict(declared)
         if (meta := vars(cls).get("Meta")) is not None:
@@ -117,11 +117,28 @@ def _bases(cls: type) -> list[type[Definition]]:
     return [base for base in cls.__mro__[1:] if issubclass(base, Definition)]
 
 
+def _inherited_sources(cls: type[Definition]) -> dict[str, str]:
+    """Return the derived fields of the bases; a field comes from the first base that has it, as Pydantic has it."""
+    sources: dict[str, str] = {}
+    for base in reversed(cls.__bases__):
+        for name in _field_names(base):
+            sources.pop(name, None)
+        if issubclass(base, Definition):
+            sources.update(base.__orm_sources__)
+    return sources
+
+
+def _field_names(base: type) -> set[str]:
+    if issubclass(base, BaseModel):
+        return set(base.model_fields)
+    return {name for one in base.__mro__ for name in own_annotations(one)}
+
+
 def _with_derived(
     cls: type[Definition], options: Options, sources: dict[str, str], declared: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the annotations with those of the derived fields, and note these in `sources`."""
-    for name, source in sources.items():
+    for name, source in [item for base in _bases(cls) for item in base.__orm_sources__.items()]:
         if source not in options.fields and name not in declared:
             raise SchemaError(
                 f"`{cls.__name__}.Meta` leaves out `{source}`, which `{cls.__name__}` inherits: "
@@ -130,8 +147,10 @@ def _with_derived(
     inherited = {name for base in cls.__mro__[1:] for name in own_annotations(base)} - sources.keys()
     # What the base derived is derived again where the options say more of it than its name.
     kept = set(sources.values()) if options.is_like(cls.__orm_options__) else set[str]()
-    missing = [name for name in options.fields if name not in {*kept, *declared, *inherited}]
-    derived = Deriver(cls.__name__, options, is_reserved, _nester(cls, options)).derive(missing)
+    deriver = Deriver(cls.__name__, options, is_reserved, _nester(cls, options))
+    taken = {*declared, *inherited}
+    missing = [one for one in options.fields if one not in kept | taken and deriver.name_of(one) not in taken]
+    derived = deriver.derive(missing)
     by_source = {one.source: one for one in derived}
     annotations: dict[str, Any] = {}
     for source in options.fields:
@@ -147,9 +166,11 @@ def _nester(cls: type[Definition], options: Options) -> Any:
     """Return what makes the schema of a related object, where `depth` asks for one."""
 
     def nest(relation: Relation) -> Any:
-        fields = [field.name for field in columns(relation.model).values() if not is_secret(field.name)]
+        # Not by name: nobody has named rights and owners, so that they cannot be written.
+        secrets = [field.name for field in columns(relation.model).values() if is_secret(field.name)]
+        exclude = [*secrets, *(field.name for field in relation.model._meta.many_to_many)]
         name = cls.__name__ + "".join(part.capitalize() for part in relation.name.split("_"))
-        return define(relation.model, name=name, base=_root(cls), fields=fields, depth=options.depth - 1)
+        return define(relation.model, name=name, base=_root(cls), exclude=exclude, depth=options.depth - 1)
 
     return nest
 
@@ -175,7 +196,8 @@ def define(model: type[Model], *, name: str, base: type[Definition], declared: A
 
 
 def _made_partial(cls: type[Definition], annotations: dict[str, Any]) -> dict[str, Any]:
-    inherited = {name: partially(info) for base in reversed(_bases(cls)) for name, info in base.model_fields.items()}
+    models = [base for base in reversed(cls.__bases__) if issubclass(base, BaseModel)]
+    inherited = {name: partially(info) for base in models for name, info in base.model_fields.items()}
     return {**inherited, **{name: _absent(cls, name, one) for name, one in annotations.items()}}
 
 

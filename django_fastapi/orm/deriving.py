@@ -70,8 +70,12 @@ class Deriver:
         """
         return [self._derive(name) for name in names]
 
+    def name_of(self, source: str) -> str:
+        """Return the name in the schema of a field of the model."""
+        return f"{source.lstrip('_')}_" if self._is_reserved(source) else source
+
     def _derive(self, source: str) -> Derived:
-        name = f"{source.lstrip('_')}_" if self._is_reserved(source) else source
+        name = self.name_of(source)
         annotation, field = self._annotation(source)
         extra: dict[str, Any] = {"alias": source} if name != source else {}
         if field is not None and field.help_text:

@@ -6,8 +6,9 @@ from typing import Any, Final
 from django.db import connections
 from django.db.models import IntegerField, Model
 
+from .examples import FIRST_KEY
 from .introspection import AnyField, is_of_django
-from .rows import FIRST_KEY, in_chunks, is_stock
+from .rows import in_chunks, is_stock
 from .statements import Statement, get_statements
 
 _MAX_KEYS: Final = 256  # of which every database takes as many at once

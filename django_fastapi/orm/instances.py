@@ -12,6 +12,7 @@ from django.db.models import Model
 from pydantic_core import SchemaValidator
 
 from .contents import AnyQuerySet, is_queryset, is_raw, is_source, without_manager
+from .core_schemas import Node, changed
 from .definitions import Definition
 from .exceptions import SchemaError, UnplannedAccess, suggestion
 from .introspection import is_own, names
@@ -19,6 +20,7 @@ from .limits import loosened
 from .planning import Attribute, Form, Nested, Plan, plan_query
 from .querysets import completed, planned, with_columns
 from .rows import KeyLists, has_objects, read_key_lists
+from .shapes import is_schema
 
 S = TypeVar("S", bound=Definition)
 
@@ -33,8 +35,8 @@ def read_queryset(schema: type[S], queryset: Any) -> list[S]:
     queryset = without_manager(queryset)
     if is_raw(queryset):
         return read_instances(schema, list(queryset))
-    validator = _validator(schema)
     if not gives_instances(queryset):
+        validator = _validator(schema)
         return [validator.validate_python(row, by_name=True) for row in queryset]
     plan = plan_query(schema, queryset.model)
     if not is_plannable(queryset):
@@ -43,6 +45,7 @@ def read_queryset(schema: type[S], queryset: Any) -> list[S]:
         instances = list(planned(plan, queryset))
     except SynchronousOnlyOperation as error:
         raise _unplanned(plan, plan.model.__name__, None) from error
+    validator = _validator_by_name(schema)
     return [_validated(plan, one, validator) for one in instances]
 
 
@@ -70,7 +73,7 @@ def read_instances(schema: type[S], instances: Sequence[Model]) -> list[S]:
     """
     plans = {type(one): plan_query(schema, type(one)) for one in instances}
     lists = {model: _complete(plan, [one for one in instances if type(one) is model]) for model, plan in plans.items()}
-    validator = _validator(schema)
+    validator = _validator_by_name(schema)
     return [_validated(plans[type(one)], one, validator, lists[type(one)]) for one in instances]
 
 
@@ -166,9 +169,41 @@ def _validated(plan: Plan, instance: Model, validator: SchemaValidator, lists: K
 
 @cache
 def _validator(schema: type[Definition]) -> SchemaValidator:
+    return SchemaValidator(_core_schema(schema))
+
+
+@cache
+def _validator_by_name(schema: type[Definition]) -> SchemaValidator:
+    """Return the validator for what `extract` gives: its keys are names, which may be aliases of other fields."""
+    # Without any aliases, what Pydantic reads by itself would be lost: JSON, instances for other models.
+    return SchemaValidator(changed(_core_schema(schema), _with_names_first))
+
+
+def _core_schema(schema: type[Definition]) -> Any:
     if not schema.__pydantic_complete__:
         schema.model_rebuild()
-    return SchemaValidator(loosened(schema.__pydantic_core_schema__))
+    return loosened(schema.__pydantic_core_schema__)
+
+
+def _with_names_first(node: Node) -> Node:
+    if node.get("type") != "model" or not is_schema(node["cls"]):
+        return node
+    return {**node, "schema": _fields_with_names_first(node["schema"])}
+
+
+def _fields_with_names_first(node: Node) -> Node:
+    if node["type"] != "model-fields":  # a validator round the fields
+        return {**node, "schema": _fields_with_names_first(node["schema"])}
+    fields = {name: _with_name_first(name, field) for name, field in node["fields"].items()}
+    return {**node, "fields": fields}
+
+
+def _with_name_first(name: str, field: Node) -> Node:
+    alias = field.get("validation_alias")
+    if alias is None:
+        return field
+    aliases = [[alias]] if isinstance(alias, str) else alias if isinstance(alias[0], list) else [alias]
+    return {**field, "validation_alias": [[name], *aliases]}
 
 
 def _complete(plan: Plan, instances: Sequence[Model]) -> KeyLists:

@@ -6,22 +6,27 @@ the SQL would come out the same; where that cannot be said for sure, there is no
 
 import io
 import pickle
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final, TypeGuard
 
+from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.db.models import lookups
+from django.db.models.constants import LOOKUP_SEP
 from django.db.models.expressions import Col
 from django.db.models.sql import Query
 from django.utils import timezone, translation
+
+from .introspection import is_of_django, value_field
 
 MAX_BYTES: Final = 8192
 
 _PROTOCOL: Final = 5
 _PLAIN_MODULES: Final = frozenset({"builtins", "datetime", "decimal", "uuid", "collections", "zoneinfo", "functools"})
 _LAZY: Final = "django.utils.functional"
+_FIELD_LOADER: Final = ("django.db.models.fields", "_load_field")
 
 _LOOKUPS: Final = frozenset(
     {
@@ -95,8 +100,12 @@ def exact_key(query: Query, using: str) -> Key | None:
 
 
 def _surroundings(query: Query, using: str) -> tuple[Hashable, ...]:
-    # Time zone and language are compiled into the SQL: by `__year` and `TruncDay`, by lazy texts.
-    return query.model, using, timezone.get_current_timezone_name(), translation.get_language()
+    return query.model, using, *surroundings()
+
+
+def surroundings() -> tuple[Hashable, ...]:
+    """Return what is compiled into SQL beside the query: the time zone by `__year`, the language by lazy texts."""
+    return timezone.get_current_timezone_name(), translation.get_language()
 
 
 def is_settled(query: Query) -> bool:
@@ -104,7 +113,7 @@ def is_settled(query: Query) -> bool:
 
     A function of the project's own may read a global when it is compiled; then equal queries have different SQL.
     """
-    pickled = _pickled(query)
+    pickled = _pickled((query, _orders_of_models(query)))
     if pickled is None:
         return False
     lister = _ClassLister(io.BytesIO(pickled))
@@ -113,6 +122,54 @@ def is_settled(query: Query) -> bool:
     except Exception:  # noqa: BLE001 (whatever a class of the project's own does when it is unpickled, it is no key)
         return False
     return lister.is_plain
+
+
+def _orders_of_models(query: Query) -> list[Any]:
+    """Return the expressions of every `Meta.ordering` that is compiled into the SQL of a query."""
+    return [order for one in _queries(query) for order in _orders(one)]
+
+
+def _queries(node: Any) -> Iterator[Query]:
+    """Yield the queries in an expression or a query, that query itself included."""
+    below: list[Any] = []
+    if isinstance(node, Query):
+        yield node
+        below = [*node.annotations.values(), node.where, *node.combined_queries]
+    elif hasattr(node, "get_source_expressions"):
+        below = node.get_source_expressions()
+    for one in below:
+        yield from _queries(one)
+
+
+def _orders(query: Query) -> Iterator[Any]:
+    is_default = query.default_ordering and not query.order_by
+    ordering: Any = query.extra_order_by or (query.get_meta().ordering if is_default else query.order_by)
+    model: Any = query.model
+    yield from _expressions(model, ordering, is_of_model=is_default)
+
+
+def _expressions(
+    model: type[models.Model], ordering: Sequence[Any], seen: tuple[Any, ...] = (), *, is_of_model: bool = True
+) -> Iterator[Any]:
+    for order in ordering:
+        if not isinstance(order, str):
+            if is_of_model:
+                yield order
+        elif (other := _model_at(model, order)) is not None and other not in seen:
+            yield from _expressions(other, other._meta.ordering or (), (*seen, other))
+
+
+def _model_at(model: type[models.Model], order: str) -> type[models.Model] | None:
+    """Return the model whose own order takes the place of a relation that is ordered by; None if it is no relation."""
+    for name in order.lstrip("-+").split(LOOKUP_SEP):
+        try:
+            field = model._meta.get_field(name)
+        except FieldDoesNotExist:
+            return None
+        if not isinstance(field.related_model, type):
+            return None
+        model = field.related_model
+    return model
 
 
 def _pickled(value: Any) -> bytes | None:
@@ -133,7 +190,17 @@ class _ClassLister(pickle.Unpickler):
         found = super().find_class(module, name)
         if not _is_plain(found, module):
             self.is_plain = False
-        return found
+        return partial(self._load_field, found) if (module, name) == _FIELD_LOADER else found
+
+    def _load_field(self, load: Any, *arguments: str) -> Any:
+        """Load a field of a model, which is in a pickle by its name, and note what is not Django's."""
+        field: Any = load(*arguments)
+        inner: Any = value_field(field)
+        while inner is not None:
+            if not (is_of_django(inner) and is_of_django(field)):
+                self.is_plain = False
+            inner = getattr(inner, "base_field", None)  # of an array
+        return field
 
 
 @cache

@@ -94,8 +94,15 @@ def key_position(compiler: Any, relation: Relation) -> int:
     return _positions(compiler, compiler.klass_info)[attname]
 
 
-def _positions(compiler: Any, klass_info: dict[str, Any]) -> dict[str, int]:
-    return {compiler.select[at][0].target.attname: at for at in klass_info["select_fields"]}
+class _Positions(dict[str, int]):
+    """Where the columns of a model are, by their attributes of an instance."""
+
+    def __missing__(self, attname: str) -> int:
+        raise NoRowsError(f"`{attname}` was not selected")
+
+
+def _positions(compiler: Any, klass_info: dict[str, Any]) -> _Positions:
+    return _Positions({compiler.select[at][0].target.attname: at for at in klass_info["select_fields"]})
 
 
 def _unless_none(convert: Convert, value: Any) -> Any:
@@ -138,6 +145,8 @@ class _LayoutMaker:
 
     def _value(self, plan: Plan, klass_info: dict[str, Any]) -> str:
         """Return the expression for an object of the plan: a dictionary, or the bare key."""
+        if plan.attributes and klass_info is not self._compiler.klass_info:
+            raise NoRowsError("the annotations of a queryset are not those of a joined object", is_lasting=True)
         positions = _positions(self._compiler, klass_info)
         parts = {column.name: self._column(column, positions) for column in plan.columns}
         if plan.schema is None:
@@ -148,7 +157,7 @@ class _LayoutMaker:
         # The order of the fields, which is that of the keys in JSON.
         return "{" + ", ".join(f"{name!r}: {parts[name]}" for name in plan.schema.model_fields) + "}"
 
-    def _column(self, column: Column, positions: dict[str, int]) -> str:
+    def _column(self, column: Column, positions: _Positions) -> str:
         return self._read(positions[column.attname], column.convert)
 
     def _read(self, at: int, convert: Convert | None) -> str:
@@ -173,13 +182,15 @@ class _LayoutMaker:
             found = field_type(expression.output_field)
         except (SchemaError, FieldError):
             raise NoRowsError("the type of an annotation is not known") from None
+        if found.convert is not None:
+            raise NoRowsError("an annotation stays as the database gives it")
         if not is_optional_of(attribute.annotation, found.annotation, may_be_null=False):
             raise NoRowsError("an annotation is of another type than the schema says")
         if not is_optional_of(attribute.annotation, found.annotation, may_be_null=True):
             self._not_null.append(at)
-        return self._read(at, found.convert)
+        return self._read(at, None)
 
-    def _nested(self, plan: Plan, nested: Nested, klass_info: dict[str, Any], positions: dict[str, int]) -> str:
+    def _nested(self, plan: Plan, nested: Nested, klass_info: dict[str, Any], positions: _Positions) -> str:
         if not nested.is_joined:
             return self._many(plan, nested, positions)
         related = self._related(nested, klass_info)
@@ -196,7 +207,7 @@ class _LayoutMaker:
                 return found
         raise NoRowsError("a relation was not joined")
 
-    def _many(self, plan: Plan, nested: Nested, positions: dict[str, int]) -> str:
+    def _many(self, plan: Plan, nested: Nested, positions: _Positions) -> str:
         keys = parent_keys(nested.relation)
         if len(keys) != 1 or keys[0] not in positions:
             raise NoRowsError("a relation has a key of several columns")

@@ -1,5 +1,6 @@
 """The schema is the query: which columns, joins and further queries a schema reads. Pure, and cached."""
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -203,6 +204,8 @@ class _Planner:
         plan = Plan(self._schema, self._model, obstacles=obstacles)
         for name, info in self._schema.model_fields.items():
             plan = self._add(plan, name, info)
+        for attribute in plan.attributes:
+            plan = _joined_along(plan, attribute.name, attribute.path[:-1])
         return plan
 
     def _add(self, plan: Plan, name: str, info: FieldInfo) -> Plan:
@@ -290,7 +293,11 @@ class _Planner:
         if found.schema in self._path and self._ends(name, found):
             return replace(plan, cuts=(*plan.cuts, (name, [] if found.is_many else None)))
         child = _Planner((*self._path, found.schema), relation.model).plan()
-        return _with(plan, Nested(name, relation, Form.OBJECT, child))
+        nested = Nested(name, relation, Form.OBJECT, child)
+        if nested.is_joined and child.attributes:
+            missing = ", ".join(f"`{one.path[0]}`" for one in child.attributes)
+            plan = self._hindered(plan, name, f"reads what no join gives: {missing}")
+        return _with(plan, nested)
 
     def _ends(self, name: str, found: Nesting) -> bool:
         """Return whether a schema that nests itself has done so as often as its `Meta.depth` says."""
@@ -331,6 +338,23 @@ def _with(plan: Plan, nested: Nested) -> Plan:
     return replace(plan, nested=(*plan.nested, nested))
 
 
+def _joined_along(plan: Plan, name: str, path: tuple[str, ...]) -> Plan:
+    """Return the plan with the foreign keys that a path goes over; what a schema reads of them already is enough."""
+    relation = relations(plan.model).get(path[0]) if path else None
+    if relation is None or relation.kind is not Kind.FORWARD:
+        return plan
+    known = next((one for one in plan.nested if one.relation == relation), None)
+    if known is None:
+        whole = Plan(None, relation.model, reads_whole_rows=True)
+        return replace(
+            plan, nested=(*plan.nested, Nested(name, relation, Form.RAW, _joined_along(whole, name, path[1:])))
+        )
+    if known.form is not Form.RAW:
+        return plan
+    deeper = replace(known, plan=_joined_along(known.plan, name, path[1:]))
+    return replace(plan, nested=tuple(deeper if one is known else one for one in plan.nested))
+
+
 def _field_names(model: type[Model]) -> set[str]:
     return {*columns(model), *relations(model), "pk"}
 
@@ -342,6 +366,12 @@ def source_of(schema: type[Definition], model: type[Model], name: str, info: Fie
     alias = info.validation_alias
     for candidate in alias.choices if isinstance(alias, AliasChoices) else [alias]:
         path = candidate.path if isinstance(candidate, AliasPath) else [candidate]
-        if isinstance(path[0], str) and has_attribute(model, path[0]) and all(isinstance(one, str) for one in path):
+        if isinstance(path[0], str) and _gives_value(model, path[0]) and all(isinstance(one, str) for one in path):
             return tuple(str(one) for one in path)
     return (name,)
+
+
+def _gives_value(model: type[Model], name: str) -> bool:
+    """Return whether instances give something under this name: a field, a property; not a class in the model."""
+    found: Any = inspect.getattr_static(model, name, None)
+    return name in _field_names(model) or hasattr(found.__class__, "__get__")

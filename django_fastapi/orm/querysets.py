@@ -1,13 +1,14 @@
 """A queryset that loads what a plan reads: with the user's own joins, prefetches and columns respected."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.contrib.contenttypes.prefetch import GenericPrefetch
 from django.db.models import Model, Prefetch, prefetch_related_objects
 
 from .contents import AnyQuerySet
-from .introspection import Kind, Relation, has_init_receivers, is_many_to_many, is_own
+from .introspection import Kind, Relation, columns, has_init_receivers, is_many_to_many, is_own
 from .planning import Nested, Plan
 
 
@@ -23,8 +24,7 @@ def planned(plan: Plan, queryset: AnyQuerySet, *, also: Sequence[str] = ()) -> A
     ours = {_target(one): one for one in _prefetches(plan, _user_prefetches(queryset))}
     if not ours:
         return result
-    merged = [ours.pop(_target(one), one) for one in _lookups(queryset)]
-    return result.prefetch_related(None).prefetch_related(*merged, *ours.values())
+    return result.prefetch_related(None).prefetch_related(*_in_order(ours, _lookups(queryset)))
 
 
 def with_columns(plan: Plan, queryset: AnyQuerySet, *, also: Sequence[str] = ()) -> AnyQuerySet:
@@ -51,8 +51,37 @@ def completed(plan: Plan, instances: Sequence[Model], *, without: Collection[str
         prefetch_related_objects(list(instances), *lookups)
 
 
+def _by_relation(nested: Iterable[Nested]) -> Collection[Nested]:
+    """Return each relation once, with all that is read of it under any name."""
+    found: dict[str, Nested] = {}
+    for one in nested:
+        name = one.relation.name
+        found[name] = _both(found[name], one) if name in found else one
+    return found.values()
+
+
+def _both(one: Nested, other: Nested) -> Nested:
+    choices: tuple[Plan, ...] = ()
+    if one.choices and other.choices:  # otherwise objects of any model are read whole
+        by_model = {choice.model: choice for choice in one.choices}
+        for choice in other.choices:
+            known = by_model.get(choice.model)
+            by_model[choice.model] = _both_plans(known, choice) if known else choice
+        choices = tuple(by_model.values())
+    return replace(one, plan=_both_plans(one.plan, other.plan), choices=choices)
+
+
+def _both_plans(one: Plan, other: Plan) -> Plan:
+    return replace(
+        one,
+        columns=(*one.columns, *other.columns),
+        nested=(*one.nested, *other.nested),
+        reads_whole_rows=one.reads_whole_rows or other.reads_whole_rows,
+    )
+
+
 def _joins(plan: Plan, prefix: str = "") -> Iterator[str]:
-    for one in plan.nested:
+    for one in _by_relation(plan.nested):
         if one.is_joined:
             yield prefix + one.relation.field.name
             yield from _joins(one.plan, f"{prefix}{one.relation.field.name}__")
@@ -64,13 +93,28 @@ def loaded_columns(plan: Plan, prefix: str = "") -> list[str] | None:
         return None if not prefix else []
     names = [prefix + plan.model._meta.pk.name] if plan.model._meta.pk.column else []
     names += [prefix + one.attname for one in plan.columns]
-    for one in plan.nested:
+    for one in _by_relation(plan.nested):
         names += [prefix + name for name in parent_keys(one.relation)]
-        if not one.is_joined:
-            continue
-        inner = f"{prefix}{one.relation.field.name}"
-        names += loaded_columns(one.plan, f"{inner}__") or [inner]
+        if one.is_joined:
+            names += _joined_columns(one, prefix)
     return names
+
+
+def _joined_columns(nested: Nested, prefix: str) -> list[str]:
+    inner = f"{prefix}{nested.relation.field.name}"
+    names = loaded_columns(nested.plan, f"{inner}__")
+    inherited = {f"{inner}__{name}": f"{prefix}{name}" for name in _inherited(nested.relation)}
+    if not names:
+        return [inner, *inherited.values()]
+    return [inherited.get(name, name) for name in names]
+
+
+def _inherited(relation: Relation) -> list[str]:
+    """Return the columns that Django takes from our own row, since the other model is derived from ours."""
+    if relation.kind is not Kind.REVERSE_ONE or not relation.field.parent_link:
+        return []
+    ours = relation.field.model
+    return [name for name, field in columns(relation.model).items() if issubclass(ours, field.model)]
 
 
 def parent_keys(relation: Relation) -> list[str]:
@@ -107,8 +151,20 @@ def child_queryset(nested: Nested, queryset: AnyQuerySet | None = None) -> AnyQu
     return planned(nested.plan, own, also=child_keys(nested.relation))
 
 
+def _in_order(ours: dict[str, Any], users: Iterable[Any]) -> Iterator[Any]:
+    """Yield the lookups, of which Django follows none before that of a relation on its way, if that has a queryset."""
+    left = dict(ours)
+    for lookup in users:
+        target = _target(lookup)
+        for path in [one for one in left if f"{target}__".startswith(f"{one}__")]:
+            yield left.pop(path)
+        if target not in ours:
+            yield lookup
+    yield from left.values()
+
+
 def _prefetches(plan: Plan, users: dict[str, Any], prefix: str = "") -> Iterator[Any]:
-    for one in plan.nested:
+    for one in _by_relation(plan.nested):
         path = prefix + one.relation.name
         if one.relation.kind is Kind.GENERIC:
             if not isinstance(users.get(path), GenericPrefetch):
@@ -124,9 +180,7 @@ def _prefetches(plan: Plan, users: dict[str, Any], prefix: str = "") -> Iterator
 
 def _whole_lookups(plan: Plan, prefix: str = "", *, without: Collection[str] = ()) -> Iterator[Any]:
     """Return the lookups that load everything a plan reads, joins included; what is loaded already stays."""
-    for one in plan.nested:
-        if one.name in without:
-            continue
+    for one in _by_relation(one for one in plan.nested if one.name not in without):
         path = prefix + one.relation.name
         if one.relation.kind is Kind.GENERIC:
             yield _generic(one, path)

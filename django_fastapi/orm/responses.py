@@ -95,7 +95,7 @@ def _rows(schema: type[Definition], content: Any) -> list[Any] | None:
 def _enveloped(answer: _Answer, content: Any) -> dict[str, Any] | None:
     """Return the values of an envelope, with rows in its lists; the rest is validated as ever."""
     given = _values(content)
-    if given is None or answer.envelope is None:
+    if given is None or answer.envelope is None or _has_extra(content):
         return None
     querysets = {name: value for name, value in given.items() if is_source(value)}
     others = {name: value for name, value in given.items() if name not in querysets}
@@ -106,7 +106,7 @@ def _enveloped(answer: _Answer, content: Any) -> dict[str, Any] | None:
     except ValidationError:
         return None
     values = dict(vars(rest))
-    if any(values[name] for name in answer.lists if name not in querysets):
+    if _has_extra(rest) or any(values[name] for name in answer.lists if name not in querysets):
         return None
     for name, queryset in querysets.items():
         rows = _rows(answer.lists[name], queryset)
@@ -118,6 +118,11 @@ def _enveloped(answer: _Answer, content: Any) -> dict[str, Any] | None:
 
 def _values(content: Any) -> Mapping[str, Any] | None:
     return content if is_mapping(content) else named_values(content)
+
+
+def _has_extra(content: Any) -> bool:
+    """Return whether an object of a model has more than the model's fields."""
+    return isinstance(content, BaseModel) and bool(content.model_extra)
 
 
 def _is_no_row(value: Any) -> bool:

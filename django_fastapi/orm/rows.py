@@ -8,18 +8,18 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, partial
 from typing import Any, Final
-from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections, router
-from django.db.models import Manager, Model, Q, QuerySet
+from django.db.models import DEFERRED, Manager, Model, Q, QuerySet
 from django.db.models.manager import BaseManager
 from django.db.models.signals import post_init, pre_init
 from django.db.models.sql import Query
 
 from .contents import AnyQuerySet
-from .introspection import has_init_receivers, is_many_to_many, value_field
-from .keys import Key, exact_key, is_settled, query_key
+from .examples import example_keys, first_instance, stubs
+from .introspection import has_init_receivers, is_many_to_many, names, value_field
+from .keys import Key, exact_key, is_settled, query_key, surroundings
 from .layouts import Child, Layout, NoRowsError, key_position, layout_of
 from .planning import Form, Nested, Plan
 from .querysets import child_keys, parent_keys, with_columns
@@ -28,7 +28,6 @@ from .statements import Statement, get_statements
 Row = Sequence[Any]
 
 _MAX_KEYS: Final = 8192
-FIRST_KEY: Final = 15_000
 _METHODS: Final = ("__iter__", "_fetch_all", "iterator", "_clone", "_chain", "get_queryset")
 
 
@@ -61,13 +60,25 @@ def read_row_chunks(plan: Plan, queryset: AnyQuerySet, size: int) -> Iterator[li
     # A null where the schema has no place for it would be found when half of the answer is sent.
     if not _is_possible(plan) or plan.attributes or statements.is_refused(plan) or not _is_ordinary(plan, queryset):
         return None
-    statement, params = _statement(plan, queryset, queryset.db)
     try:
-        for child in _children(statement):
-            _child_statement(child, 1, statement.using)
-    except NoRowsError:
+        statement, params = _statement(plan, queryset, queryset.db)
+        if statement.sql is not None:
+            _check_children(statement.layout, statement.using)
+    except NoRowsError as error:
+        if error.is_lasting:
+            statements.refuse(plan)
         return None
     return _row_chunks(statement, params, size)
+
+
+def _check_children(layout: Layout, using: str) -> None:
+    """Raise `NoRowsError` if only instances can give the objects of a relation, however deep."""
+    for child in layout.children:
+        statement = _child_statement(child, 1, using)
+        below, _start = statement.layout
+        if below.not_null:
+            raise NoRowsError("an annotation may be null")
+        _check_children(below, statement.using)
 
 
 KeyLists = Mapping[str, tuple[str, Mapping[Any, list[Any]]]]
@@ -111,10 +122,6 @@ def has_objects(instance: Model, nested: Nested) -> bool:
     return nested.relation.name in getattr(instance, "_prefetched_objects_cache", ())
 
 
-def _children(statement: Statement) -> tuple[Child, ...]:
-    return statement.layout.children if statement.sql is not None else ()
-
-
 def _row_chunks(statement: Statement, params: Sequence[Any], size: int) -> Iterator[list[Any]]:
     if statement.sql is None:
         return
@@ -141,6 +148,7 @@ def _is_ordinary(plan: Plan, queryset: AnyQuerySet) -> bool:
         and not _overlaps(plan, state["_known_related_objects"])
         and type(query) is Query
         and not query.combinator
+        and not (query.extra and _shadows(query, plan))
         and not query.select_for_update
         and _is_plain_class(type(queryset))
         and not _has_receivers(plan)
@@ -150,6 +158,11 @@ def _is_ordinary(plan: Plan, queryset: AnyQuerySet) -> bool:
 def _overlaps(plan: Plan, known: dict[Any, Any]) -> bool:
     """Return whether a related object that the plan reads is one that the user has, and may have changed."""
     return bool(known) and any(one.relation.field in known for one in plan.nested)
+
+
+def _shadows(query: Query, plan: Plan) -> bool:
+    """Return whether instances have what `extra` selects in the place of a column."""
+    return not query.extra.keys().isdisjoint(names(plan.model))
 
 
 @cache
@@ -240,7 +253,7 @@ def _table(child: Child, rows: Sequence[Row], using: str) -> dict[Any, list[Any]
         keys.remove(None)
     found: dict[Any, list[Any]] = {}
     for chunk in in_chunks(keys, connections[using]):
-        statement = _child_statement(child, len(chunk), using)
+        statement = _child_statement(child, len(chunk), using, rows[0][at])
         layout, start = statement.layout
         params = (*statement.params[:start], *chunk, *statement.params[start + len(chunk) :])
         child_rows = _fetched(statement, params)
@@ -269,16 +282,23 @@ def in_chunks(keys: list[Any], connection: Any) -> Iterator[list[Any]]:
         yield chunk + chunk[-1:] * (padded - len(chunk))
 
 
-def _child_statement(child: Child, count: int, using: str) -> Statement:
-    """Return the statement for the objects of a relation of `count` rows; its keys are examples."""
+def _child_statement(child: Child, count: int, using: str, first: Any = DEFERRED) -> Statement:
+    """Return the statement for the objects of a relation of `count` rows; its keys are examples.
+
+    Args:
+        child: The relation.
+        count: The number of rows.
+        using: The database of the rows.
+        first: The key of the first of them, if it is known, for the routers.
+    """
     manager: Any = child.nested.plan.model._default_manager
     if is_stock(manager.__class__):
-        aliases = using, _alias(child, manager, using)
+        aliases = using, _alias(child, manager, using, first)
         return _kept_child(child, manager.get_queryset, count, aliases)
     queryset: AnyQuerySet = manager.get_queryset()
     if not _is_ordinary(child.nested.plan, queryset) or queryset.query.is_sliced:
         raise NoRowsError("a default manager gives querysets of its own kind", is_lasting=True)
-    aliases = using, _alias(child, queryset, using)
+    aliases = using, _alias(child, queryset, using, first)
     # What the manager filters by may be different each time: a tenant, a language.
     exact = exact_key(queryset.query, aliases[1])
     if exact is None:
@@ -298,16 +318,16 @@ def _kept_child(
         queryset = get_queryset()
         return _compiled_child(child, queryset, count, aliases) if is_settled(queryset.query) else None
 
-    found = statements.get(child.nested, (child.attname, count, *aliases, *also), compile_)
+    found = statements.get(child.nested, (child.attname, count, *aliases, *surroundings(), *also), compile_)
     return found or _compiled_child(child, get_queryset(), count, aliases)
 
 
-def _alias(child: Child, source: object, using: str) -> str:
+def _alias(child: Child, source: object, using: str, first: Any) -> str:
     """Return the database that a relation's manager or queryset asks: its own, or what the routers say."""
     own: str | None = vars(source)["_db"]
     if own or not router.routers:
         return own or using
-    return router.db_for_read(child.nested.plan.model, instance=_stubs(child, [FIRST_KEY], using)[0])
+    return router.db_for_read(child.nested.plan.model, instance=first_instance(child, first, using))
 
 
 @cache
@@ -320,13 +340,13 @@ def is_stock(kind: Any) -> bool:
 def _compiled_child(child: Child, queryset: AnyQuerySet, count: int, aliases: tuple[str, str]) -> Statement:
     using, alias = aliases
     relation, plan = child.nested.relation, child.nested.plan
-    examples = _examples(child, count)
-    stubs = _stubs(child, examples, using)
+    examples = example_keys(child, count)
+    instances = stubs(child, examples, using)
     planned = with_columns(plan, queryset.using(alias), also=child_keys(relation))
     if is_many_to_many(relation):
-        planned = getattr(stubs[0], relation.name).get_prefetch_querysets(stubs, [planned])[0]
+        planned = getattr(instances[0], relation.name).get_prefetch_querysets(instances, [planned])[0]
     else:
-        planned.query.add_q(Q((f"{relation.field.field.name}__in", stubs)), reuse_all=True)
+        planned.query.add_q(Q((f"{relation.field.field.name}__in", instances)), reuse_all=True)
     compiler: Any = planned.query.get_compiler(using=alias)
     try:
         sql, params = compiler.as_sql()
@@ -336,26 +356,6 @@ def _compiled_child(child: Child, queryset: AnyQuerySet, count: int, aliases: tu
     field: Any = value_field(child.model._meta.get_field(child.attname))
     prepared = [field.get_db_prep_value(one, connections[alias], prepared=True) for one in examples]
     return Statement(sql, tuple(params), alias, (layout, _run_of(prepared, list(params))))
-
-
-def _examples(child: Child, count: int) -> list[Any]:
-    """Return so many keys of the right type, unlike those of real rows and other parameters."""
-    field: Any = value_field(child.model._meta.get_field(child.attname))
-    numbers = range(FIRST_KEY, FIRST_KEY + count)
-    example = field.to_python(FIRST_KEY) if field.get_internal_type() != "UUIDField" else UUID(int=FIRST_KEY)
-    if type(example) is int:
-        return list(numbers)
-    if type(example) is str:
-        return [f"\x01{number}" for number in numbers]
-    if type(example) is UUID:
-        return [UUID(int=number) for number in numbers]
-    raise NoRowsError("a relation has a key of an unusual type", is_lasting=True)
-
-
-def _stubs(child: Child, examples: list[Any], using: str) -> list[Model]:
-    """Return instances that have nothing but the key."""
-    names = dict.fromkeys([child.attname, child.model._meta.pk.attname])
-    return [child.model.from_db(using, list(names), [one] * len(names)) for one in examples]
 
 
 def _run_of(examples: list[Any], params: list[Any]) -> int:

@@ -1,11 +1,13 @@
 """What an endpoint returns, ready for FastAPI: querysets and instances become objects of the response's schemas."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, TypeGuard, cast, get_args, get_origin, is_typeddict
+from typing import Any, Final, TypeGuard, cast, get_args, get_origin, get_type_hints
 
 from django.db.models import Model
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel, ValidationError
+from pydantic.fields import FieldInfo
 
+from .annotations import own_annotations
 from .contents import holds_orm, is_mapping, is_source, named_values, without_manager
 from .definitions import Definition, options_of
 from .exceptions import SchemaError
@@ -15,6 +17,8 @@ from .responses import write_rows
 from .shapes import is_schema, members, nesting, split_optional, strip
 from .singles import limited, only_one
 
+_DATACLASS: Final = "__dataclass_fields__"
+_TYPED: Final = "__total__"
 _PASSED_ON: Final = ("include", "exclude", "by_alias", "exclude_none")
 
 
@@ -80,7 +84,32 @@ def _prepared(content: Any, annotation: Any) -> Any:
         return _of_collection(list(cast("Iterable[Any]", content)), annotation)
     if is_mapping(content):
         return {key: _prepared(value, _value_annotation(annotation, key)) for key, value in content.items()}
-    named = named_values(content) or {}
+    return _of_envelope(content, annotation)
+
+
+def _of_envelope(content: Any, annotation: Any) -> Any:
+    envelope = next((one for one in members(annotation) if _is_model(one) and isinstance(content, one)), None)
+    if envelope is None:
+        return _prepared_values(named_values(content) or {}, annotation)
+    return _of_model(content, envelope)
+
+
+def _of_model(content: BaseModel, envelope: type[BaseModel]) -> Any:
+    """Return a copy of an object of the response model, which knows what was set, with prepared values."""
+    named = {name: value for name, value in vars(content).items() if name in envelope.model_fields}
+    values = _prepared_values({**named, **(content.model_extra or {})}, envelope)
+    try:
+        made = envelope.model_validate(values, from_attributes=True, by_alias=True, by_name=True)
+    except ValidationError:
+        return values  # FastAPI says what is wrong with them
+    copied = content.model_copy()
+    vars(copied).update(vars(made))
+    if copied.model_extra:
+        copied.model_extra.update(made.model_extra or {})
+    return copied
+
+
+def _prepared_values(named: Mapping[str, Any], annotation: Any) -> dict[str, Any]:
     return {
         _key(annotation, name): _prepared(value, _value_annotation(annotation, name)) for name, value in named.items()
     }
@@ -96,16 +125,22 @@ def _of_queryset(content: Any, annotation: Any, *, is_optional: bool) -> Any:
 
 
 def _of_collection(content: list[Any], annotation: Any) -> list[Any]:
-    found = nesting(annotation)
-    if found is not None and found.is_many and _is_of(content, options_of(found.schema).model):
-        return read_instances(found.schema, content)
     arguments = get_args(annotation)
+    schema = _item_schema(arguments)
+    if schema is not None and _is_of(content, options_of(schema).model):
+        return read_instances(schema, content)
     if get_origin(annotation) is tuple and len(arguments) == len(content) and Ellipsis not in arguments:
         return [_prepared(one, argument) for one, argument in zip(content, arguments, strict=True)]
     argument = arguments[0] if arguments else None
     if not any(map(is_schema, members(argument))) and all(isinstance(one, Model) for one in content):
         return content  # instances for a model that is no schema of ours: Pydantic reads their attributes
     return [_prepared(one, argument) for one in content]
+
+
+def _item_schema(arguments: Sequence[Any]) -> type[Definition] | None:
+    """Return the schema of every item of a collection with these arguments."""
+    items: list[Any] = [strip(one) for one in arguments if one is not Ellipsis]
+    return items[0] if len(items) == 1 and is_schema(items[0]) else None
 
 
 def _is_of(content: Sequence[Any], model: type[Model]) -> TypeGuard[Sequence[Model]]:
@@ -124,27 +159,43 @@ def _schema_of(annotation: Any, model: type[Model]) -> type[Definition] | None:
 def _value_annotation(annotation: Any, key: Any) -> Any:
     """Return the annotation of a value inside an envelope, by the name or the alias of its field."""
     for member in members(annotation):
-        if isinstance(member, type) and issubclass(member, BaseModel):
-            for name, info in member.model_fields.items():
-                if key in (name, info.validation_alias, info.alias):
-                    return info.annotation
-        elif (typed := _typed(member)) is not None:
-            return typed.get(key)
-        elif get_origin(member) in (dict, Mapping):
+        for name, info in _infos(member).items():
+            if key in (name, info.validation_alias, info.alias):
+                return info.annotation
+        if key in (hints := _hints(member)):
+            return hints[key]
+        if get_origin(member) in (dict, Mapping):
             return get_args(member)[1]
     return None
 
 
-def _typed(annotation: Any) -> dict[str, Any] | None:
-    """Return the annotations of a typed dictionary."""
-    found: dict[str, Any] = getattr(annotation, "__annotations__", {})
-    return found if is_typeddict(annotation) else None
+def _is_model(annotation: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel) and not issubclass(annotation, RootModel)
+
+
+def _infos(annotation: Any) -> dict[str, FieldInfo]:
+    """Return the fields of a model or a dataclass of Pydantic's."""
+    if not isinstance(annotation, type) or not hasattr(annotation, "__pydantic_validator__"):
+        return {}
+    found: dict[str, FieldInfo] = getattr(annotation, "__pydantic_fields__", {})
+    return found
+
+
+def _hints(annotation: Any) -> dict[str, Any]:
+    """Return the annotations of a typed dictionary or a dataclass."""
+    # Before Python 3.12 Pydantic asks for the `TypedDict` of `typing_extensions`, which `is_typeddict` does not know.
+    if not isinstance(annotation, type) or not (hasattr(annotation, _DATACLASS) or hasattr(annotation, _TYPED)):
+        return {}
+    kind = cast("type[Any]", annotation)
+    try:
+        return get_type_hints(kind)
+    except NameError:  # it names what only a function has
+        return own_annotations(kind)
 
 
 def _key(annotation: Any, name: str) -> str:
     """Return the key under which Pydantic looks for a field."""
     for member in members(annotation):
-        if isinstance(member, type) and issubclass(member, BaseModel) and name in member.model_fields:
-            alias = member.model_fields[name].validation_alias
-            return alias if isinstance(alias, str) else name
+        if (info := _infos(member).get(name)) is not None:
+            return info.validation_alias if isinstance(info.validation_alias, str) else name
     return name

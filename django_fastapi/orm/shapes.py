@@ -2,7 +2,7 @@
 
 import dataclasses
 import types
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from django.db.models import Model
@@ -32,8 +32,11 @@ class Nesting:
 
 def nesting(annotation: Any) -> Nesting | None:
     """Return the one schema that an annotation nests; None if it nests none, or in a way that is no relation's."""
+    if _is_named(annotation):
+        found = nesting(strip(annotation))
+        return None if found is None else replace(found, is_plain=False)
     is_optional, inner = split_optional(annotation)
-    is_plain = not is_annotated(inner)
+    is_plain = strip(inner) is inner
     inner = strip(inner)
     if is_schema(inner):
         return Nesting(inner, is_many=False, is_optional=is_optional, is_plain=is_plain)
@@ -42,7 +45,7 @@ def nesting(annotation: Any) -> Nesting | None:
     items = [one for one in get_args(inner) if one is not Ellipsis]
     if len(items) != 1 or not is_schema(strip(items[0])):
         return None
-    is_plain = is_plain and get_origin(inner) is list and not is_optional and not is_annotated(items[0])
+    is_plain = is_plain and get_origin(inner) is list and not is_optional and strip(items[0]) is items[0]
     return Nesting(strip(items[0]), is_many=True, is_optional=is_optional, is_plain=is_plain)
 
 
@@ -57,8 +60,20 @@ def is_annotated(annotation: Any) -> bool:
 
 
 def strip(annotation: Any) -> Any:
-    """Return an annotation without its metadata."""
-    return get_args(annotation)[0] if is_annotated(annotation) else annotation
+    """Return an annotation without its metadata; of a named type, as `type Books = ...`, what it stands for."""
+    while is_annotated(annotation) or _is_named(annotation):
+        annotation = get_args(annotation)[0] if is_annotated(annotation) else _meaning(annotation)
+    return annotation
+
+
+def _is_named(annotation: Any) -> bool:
+    # There are two classes of this name: that of `typing`, from Python 3.12 on, and that of `typing_extensions`.
+    return type(get_origin(annotation) or annotation).__name__ == "TypeAliasType"
+
+
+def _meaning(annotation: Any) -> Any:
+    origin = get_origin(annotation)
+    return annotation.__value__ if origin is None else origin.__value__[get_args(annotation)]
 
 
 def split_optional(annotation: Any) -> tuple[bool, Any]:

@@ -9,6 +9,8 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection, connections
 from django.db.models import Count, F, Prefetch, QuerySet
 from django.test.utils import CaptureQueriesContext
+from pydantic import AliasPath, Field
+from pydantic.alias_generators import to_pascal
 
 from django_fastapi.orm import ModelSchema, SchemaError, UnplannedAccess, create_schema, plan_query
 from tests.project.library.models import (
@@ -378,3 +380,93 @@ async def test_whatever_was_not_loaded_is_named(
     with pytest.raises(UnplannedAccess, match=f"`{named}`"):
         schema.model_validate(found)
     await sync_to_async(connections.close_all)()
+
+
+class Totalled(ModelSchema):
+    total: int
+
+    class Meta:
+        model = Author
+        fields = ["name"]
+
+
+class TotalledBook(ModelSchema):
+    total: int
+    author: Totalled
+
+    class Meta:
+        model = Book
+        fields = ["title"]
+
+
+class Inside(ModelSchema):
+    book: TotalledBook
+
+    class Meta:
+        model = Chapter
+        fields = ["title"]
+
+
+class ByQueries(ModelSchema):
+    books: list[create_schema(Book, fields=["title"], declared={"total": int})]  # type: ignore[valid-type]
+
+    class Meta:
+        model = Author
+        fields = ["name"]
+
+
+@pytest.mark.parametrize("schema", [TotalledBook, Inside])
+def test_what_a_join_would_have_to_annotate_is_read_by_instances(schema: type[ModelSchema]) -> None:
+    explained = plan_query(schema).explain()
+    assert "by instances" in explained
+    assert "`TotalledBook.author` reads what no join gives: `total`" in explained
+    assert "by rows" in plan_query(ByQueries).explain()
+
+
+def test_an_alias_that_no_instance_gives_a_value_for_is_none(library: SimpleNamespace) -> None:
+    class Pascal(ModelSchema):
+        model_config = {"alias_generator": to_pascal}
+        status: str
+
+        class Meta:
+            model = Book
+            fields = ["title"]
+
+    class Loud(ModelSchema):
+        name: str = Field(alias="shout")
+        email: str = Field(alias="DoesNotExist")
+
+        class Meta:
+            model = Author
+            fields = ["id"]
+
+    assert "columns: title, status" in plan_query(Pascal).explain()
+    assert Pascal.from_orm(library.second).model_dump() == {"title": "Second", "status": "published"}
+    assert Loud.from_orm(library.ann).model_dump(exclude={"id"}) == {"name": "ANN", "email": "ann@example.com"}
+
+
+def test_a_path_over_foreign_keys_is_joined(library: SimpleNamespace) -> None:
+    class Paths(ModelSchema):
+        writer: str = Field(validation_alias=AliasPath("author", "name"))
+        address: str = Field(validation_alias=AliasPath("author", "email"))
+        house: str | None = Field(validation_alias=AliasPath("author", "publisher", "name"))
+        redactor: str | None = Field(validation_alias=AliasPath("editor", "name"))
+
+        class Meta:
+            model = Book
+            fields = ["title"]
+
+    class Both(Paths):
+        author: AuthorOut
+
+    for schema in (Paths, Both):
+        with CaptureQueriesContext(connection) as queries:
+            read = [one.model_dump(exclude={"title", "author"}) for one in schema.from_queryset(Book.objects.all())]
+        assert len(queries) == 1
+        assert read == [
+            {"writer": "Ann", "address": "ann@example.com", "house": "The Press", "redactor": None},
+            {"writer": "Böb", "address": "", "house": None, "redactor": "Ann"},
+            {"writer": "Ann", "address": "ann@example.com", "house": "The Press", "redactor": None},
+        ]
+        one = schema.from_orm(Book.objects.get(pk=library.second.pk))
+        assert one.model_dump(exclude={"title", "author"}) == read[1]

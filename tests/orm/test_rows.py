@@ -11,16 +11,18 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.conf import settings as django_settings
-from django.db import connection, models
-from django.db.models import CharField, Count, F, Func, Prefetch, QuerySet, Value
-from django.db.models.functions import TruncDay
+from django.db import connection, models, router
+from django.db.models import CharField, Count, F, Func, OuterRef, Prefetch, QuerySet, Subquery, Value
+from django.db.models.functions import ExtractHour, TruncDay
 from django.db.models.signals import post_init
 from django.test.utils import CaptureQueriesContext, isolate_apps, override_settings
 from django.utils import timezone, translation
 from django.utils.translation import gettext_lazy
 from pydantic import BaseModel, Field, computed_field, field_serializer, field_validator
 
-from django_fastapi.orm import ModelSchema, create_schema, plan_query
+from django_fastapi.orm import ModelSchema, SchemaError, create_schema, plan_query
+from django_fastapi.orm.layouts import NoRowsError, layout_of
+from django_fastapi.orm.querysets import with_columns
 from django_fastapi.orm.responses import write_rows
 from django_fastapi.orm.rows import read_rows
 from django_fastapi.orm.statements import Statements
@@ -290,6 +292,57 @@ def test_a_null_where_the_schema_has_no_place_for_it_needs_instances() -> None:
     assert rows(Edited, Book.objects.all()) is None
 
 
+def test_an_annotation_of_the_queryset_is_not_that_of_a_joined_object(library: SimpleNamespace) -> None:
+    del library
+
+    class Totalled(ModelSchema):
+        total: int
+
+        class Meta:
+            model = Author
+            fields = ["name"]
+
+    class Outer(ModelSchema):
+        total: int
+        author: Totalled
+
+        class Meta:
+            model = Book
+            fields = ["title"]
+
+    queryset = Book.objects.annotate(total=Count("tags"))
+    assert rows(Outer, queryset.all()) is None
+    with pytest.raises(SchemaError):
+        Outer.from_queryset(queryset.all())
+    with pytest.raises(NoRowsError):
+        layout_of(plan_query(Outer), compiled_query(Outer, queryset))
+
+
+@pytest.mark.usefixtures("library")
+def test_a_column_that_was_not_selected_needs_instances() -> None:
+    with pytest.raises(NoRowsError):
+        layout_of(plan_query(BookFlat), compiled_query(create_schema(Book, fields=["stock"]), Book.objects.all()))
+
+
+def compiled_query(schema: type[ModelSchema], queryset: "QuerySet[Any]") -> Any:
+    compiler = with_columns(plan_query(schema), queryset).query.get_compiler(using="default")
+    compiler.as_sql()
+    return compiler
+
+
+def test_an_annotation_that_is_a_file_needs_instances() -> None:
+    class Attached(ModelSchema):
+        attachment: str
+
+        class Meta:
+            model = Everything
+            fields = []
+
+    Everything.objects.create(file="a.txt")
+    assert rows(Attached, Everything.objects.annotate(attachment=F("file"))) is None
+    assert_right(Attached, Everything.objects.annotate(attachment=F("slug")))
+
+
 # Keys: what could be equal and must not
 
 
@@ -457,6 +510,146 @@ def test_lazy_texts_are_translated_each_time() -> None:
     assert assert_right(Answered, queryset)[0] == {"answer": "Yes"}
     with translation.override("de"):
         assert assert_right(Answered, queryset)[0] == {"answer": "Ja"}
+
+
+class EverythingChar(ModelSchema):
+    class Meta:
+        model = Everything
+        fields = ["char"]
+
+
+class BookOfEverything(ModelSchema):
+    everything_set: list[EverythingChar]
+
+    class Meta:
+        model = Book
+        fields = ["title"]
+
+
+def test_an_order_of_the_model_depends_on_the_time_zone_at_every_level(
+    library: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Everything._meta, "ordering", [ExtractHour("moment")])
+    for char, hour in (("a", 1), ("b", 20)):
+        Everything.objects.create(char=char, book=library.first, moment=dt.datetime(2020, 1, 1, hour, tzinfo=dt.UTC))
+    books = Book.objects.filter(pk=library.first.pk)
+    here = assert_right(BookOfEverything, books)
+    with timezone.override("Asia/Tokyo"):
+        assert assert_right(BookOfEverything, books) != here
+    assert assert_right(BookOfEverything, books) == here
+
+
+class WithLast(ModelSchema):
+    last: str | None
+
+    class Meta:
+        model = Book
+        fields = ["title"]
+
+
+@contextmanager
+def set_to(variable: ContextVar[str], value: str) -> Iterator[None]:
+    token = variable.set(value)
+    try:
+        yield
+    finally:
+        variable.reset(token)
+
+
+_direction: ContextVar[str] = ContextVar("direction", default="ASC")
+
+
+class Directed(Func):
+    """Reads a context variable when it is compiled, to order by."""
+
+    def as_sql(self, compiler: Any, *_: Any, **__: Any) -> Any:
+        sql, params = compiler.compile(self.source_expressions[0])
+        return f"CASE WHEN '{_direction.get()}' = 'ASC' THEN {sql} ELSE -{sql} END", params * 2
+
+
+@pytest.mark.parametrize("wrap", [lambda order: order, lambda order: order.asc(), lambda order: -order])
+def test_an_order_of_the_model_that_is_of_the_projects_own_making_is_never_kept(
+    library: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, wrap: Callable[[Any], Any]
+) -> None:
+    monkeypatch.setattr(Everything._meta, "ordering", [wrap(Directed(F("small"), output_field=models.IntegerField()))])
+    monkeypatch.setattr(Book._meta, "ordering", ["everything", "pk"])
+    for char, small in (("a", 1), ("b", 2)):
+        Everything.objects.create(char=char, book=library.first, small=small)
+    Everything.objects.create(char="c", book=library.second, small=3)
+    last: Any = Everything.objects.filter(book=OuterRef("pk")).values("char")[:1]
+    for queryset, schema in (
+        (Everything.objects.all, EverythingChar),
+        (lambda: Everything.objects.filter(small__gt=0), EverythingChar),
+        (lambda: Everything.objects.filter(pk__isnull=False), EverythingChar),
+        (lambda: Book.objects.filter(pk=library.first.pk), BookOfEverything),
+        (lambda: Book.objects.filter(pk__in=[library.second.pk, library.first.pk]), BookFlat),
+        (lambda: Book.objects.order_by("everything").filter(everything__char__in=["b", "c"]), BookFlat),
+        (lambda: Book.objects.filter(pk=library.first.pk).annotate(last=Subquery(last)), WithLast),
+    ):
+        here = assert_right(schema, queryset())
+        with set_to(_direction, "DESC"):
+            assert assert_right(schema, queryset()) != here
+        assert assert_right(schema, queryset()) == here
+
+
+_prefix: ContextVar[str] = ContextVar("prefix", default="Fir")
+
+
+class TenantField(CharField):
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:  # noqa: FBT001, FBT002 (Django's)
+        return f"{_prefix.get()}{super().get_db_prep_value(value, connection, prepared)}"
+
+
+@pytest.mark.usefixtures("library")
+def test_values_that_a_field_of_the_projects_own_prepares_are_never_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Book._meta.get_field("title"), "__class__", TenantField)
+    for queryset in (
+        lambda: Book.objects.filter(title="st"),
+        lambda: Book.objects.filter(title__in=["st", "x"]),
+        lambda: Book.objects.filter(author__books__title="st").distinct().order_by("pk")[:1],
+    ):
+        assert assert_right(BookFlat, queryset()) == [{"title": "First"}]
+        with set_to(_prefix, "Xir"):
+            assert assert_right(BookFlat, queryset()) == []
+
+
+class RouterOfBooks:
+    """Sends tags to a database by what the instance is that they belong to."""
+
+    def __init__(self, choose: Callable[[Any], str]) -> None:
+        self._choose = choose
+
+    def db_for_read(self, model: type[Any], **hints: Any) -> str | None:
+        return self._choose(hints["instance"]) if model is Tag and "instance" in hints else None
+
+    def allow_relation(self, *_: Any, **__: Any) -> bool:
+        return True
+
+
+def test_a_router_sees_the_key_of_the_first_row(library: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def by_key(instance: Any) -> str:
+        seen.append(instance.pk)
+        return "default"
+
+    monkeypatch.setattr(router, "routers", [RouterOfBooks(by_key)])
+    for queryset in (Book.objects.all(), Book.objects.order_by("-pk")[:2]):
+        for _cold_and_warm in range(2):
+            seen.clear()
+            by_rows = rows(BookOut, queryset.all())
+            asked = list(dict.fromkeys(seen))
+            seen.clear()
+            assert by_rows == [one.model_dump() for one in BookOut.from_queryset(queryset.all())]
+            assert asked == list(dict.fromkeys(seen)) == [queryset[0].pk]
+    del library
+
+
+@pytest.mark.usefixtures("library")
+def test_a_router_that_reads_more_than_the_key_needs_instances(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(router, "routers", [RouterOfBooks(lambda book: "default" if book.title else "other")])
+    assert rows(BookOut, Book.objects.all()) is None
+    BookOut.from_queryset(Book.objects.all())
 
 
 def test_two_models_of_one_name_are_not_taken_for_each_other() -> None:

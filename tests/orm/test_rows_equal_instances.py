@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.db.models import Count, Exists, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery, Window
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings, strategies as st
-from pydantic import TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 from pydantic.alias_generators import to_camel
 
 from django_fastapi.orm import ModelSchema, create_schema, plan_query
@@ -287,3 +288,125 @@ def test_aliases_are_the_same_at_every_level() -> None:
     make_library()
     written = assert_equal(BookCamel, Book.objects.filter(title="First"))
     assert b'"author":{"name":"Ann","publisherId":"press"},"chapterSet":[{"bookId":' in written
+
+
+class NovelOut(ModelSchema):
+    class Meta:
+        model = Novel
+        fields = ["genre", "title"]
+
+
+class WithAuthorOfNovel(NovelOut):
+    author: create_schema(Author, name="NovelAuthor", fields=["name"])  # type: ignore[valid-type]
+    tags: list[TagOut]
+
+
+@pytest.mark.parametrize("novel", [NovelOut, WithAuthorOfNovel])
+@pytest.mark.parametrize("fields", [["price"], ["price", "title"]])
+def test_a_child_of_a_model_has_the_columns_of_its_parent(novel: type[ModelSchema], fields: list[str]) -> None:
+    schema = create_schema(Book, fields=fields, declared={"novel": novel | None})
+    first, _second = make_library()
+    for number in range(3):
+        made = Novel.objects.create(title=f"Novel {number}", author=first.author, genre="noir", price=number)
+        made.tags.set(Tag.objects.all())
+    assert_equal(schema, Book.objects.all())
+    with CaptureQueriesContext(connection) as queries:
+        schema.from_queryset(Book.objects.all())
+    assert len(queries) == (1 if novel is NovelOut else 2)
+    assert_equal(create_schema(Chapter, fields=["title"], declared={"book": schema}), Chapter.objects.all())
+
+
+def test_an_extra_column_goes_before_the_models() -> None:
+    schema = create_schema(Book, fields=["title"])
+    make_library()
+    queryset = Book.objects.extra(select={"title": "upper(title)"})
+    assert schema.from_queryset(queryset.all())[0].title == "FIRST"  # type: ignore[attr-defined]  # a field of the model
+    assert write_rows(queryset.all(), list[schema], {}) is None  # type: ignore[valid-type]
+    assert_equal(schema, Book.objects.extra(select={"loud": "upper(title)"}))
+
+
+class AuthorName(ModelSchema):
+    class Meta:
+        model = Author
+        fields = ["name"]
+
+
+class AuthorKey(ModelSchema):
+    class Meta:
+        model = Author
+        fields = ["id", "email"]
+
+
+class KeyAndObject(ModelSchema):
+    writer: AuthorName = Field(validation_alias="author")
+
+    class Meta:
+        model = Book
+        fields = ["id", "author"]
+
+
+class ObjectTwice(ModelSchema):
+    author: AuthorName
+    writer: AuthorKey = Field(validation_alias="author")
+
+    class Meta:
+        model = Book
+        fields = ["title"]
+
+
+class Swapped(ModelSchema):
+    title: str = Field(validation_alias="status")
+    status: str = Field(validation_alias="title")
+
+    class Meta:
+        model = Book
+        fields = ["id"]
+
+
+class SwappedInside(ModelSchema):
+    books: list[Swapped]
+
+    class Meta:
+        model = Author
+        fields = ["name"]
+
+
+@pytest.mark.parametrize("schema", [KeyAndObject, ObjectTwice, Swapped, SwappedInside])
+def test_an_alias_may_be_the_name_of_another_field(schema: type[ModelSchema]) -> None:
+    make_library()
+    Author.objects.update(email="ann@example.com")
+    queryset: QuerySet[Any] = (Author if schema is SwappedInside else Book).objects.all()
+    written = assert_equal(schema, queryset)
+    assert (b'"title":"draft","status":"First"' in written) == (schema in (Swapped, SwappedInside))
+    assert (b'"writer":{"id":' in written and b'"writer":{"id":null' not in written) == (schema is ObjectTwice)
+    if schema is not ObjectTwice:
+        one = schema.from_orm(queryset.get(pk=queryset[0].pk)).model_dump_json(by_alias=True).encode()
+        assert written.startswith(b"[" + one)
+
+
+def test_aliases_inside_values_are_read() -> None:
+    class Payload(BaseModel):
+        count: int = Field(validation_alias="n")
+
+    class Read(BaseModel):
+        model_config = {"from_attributes": True}
+        called: str = Field(validation_alias="name")
+
+    class Whole(ModelSchema):
+        json_: Payload = Field(validation_alias="json")
+        publisher: Read
+
+        class Meta:
+            model = Everything
+            fields = ["char"]
+
+    publisher = Publisher.objects.create(code="press", name="Press")
+    Everything.objects.create(char="x", json={"n": 3}, publisher=publisher)
+    expected = {"json_": {"count": 3}, "publisher": {"called": "Press"}, "char": "x"}
+    assert Whole.from_queryset(Everything.objects.all())[0].model_dump() == expected
+
+
+def test_rows_of_values_are_read_by_alias() -> None:
+    make_library()
+    read = Swapped.from_queryset(Book.objects.values("id", "title", "status"))
+    assert (read[0].title, read[0].status) == ("draft", "First")

@@ -1,14 +1,14 @@
 import json
 from decimal import Decimal
 from types import SimpleNamespace
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import pytest
 from django.apps import apps
 from django.db import models
-from pydantic import AliasPath, BaseModel, Field, ValidationError, computed_field, field_validator
+from pydantic import AliasPath, BaseModel, BeforeValidator, Field, ValidationError, computed_field, field_validator
 
-from django_fastapi.orm import ModelSchema, SchemaError, create_schema
+from django_fastapi.orm import ModelSchema, SchemaError, create_schema, plan_query
 from tests.project.library.models import Author, Book, Category, Clashing, Everything, Novel, Shelf, Tag
 
 T = TypeVar("T")
@@ -421,3 +421,138 @@ def test_every_field_has_a_type_and_the_json_schema_is_sound() -> None:
     assert properties["loud"]["readOnly"] is True
     assert properties["positive_small"]["maximum"] == 10
     assert "default" not in properties["stamped"]
+
+
+Hidden = Annotated[str, BeforeValidator(lambda _value: "***")]
+
+
+class Contact(ModelSchema):
+    class Meta:
+        model = Author
+        fields = ["name", "email"]
+
+
+class Masked(Contact):
+    email: Hidden
+
+
+class Below(Masked):
+    books: list[int]
+
+
+class WithMeta(Masked):
+    class Meta:
+        model = Author
+        fields = ["name", "email"]
+        read_only = ["name"]
+
+
+class Mask(BaseModel):
+    email: Hidden
+
+
+class PlainMask:
+    email: Hidden = "none"
+
+
+class Mixed(Mask, Contact):
+    pass
+
+
+class MixedWithMeta(Mask, Contact):
+    class Meta:
+        model = Author
+        fields = ["name", "email"]
+        optional = ["name"]
+
+
+class MixedPartial(Mask, Contact, partial=True):
+    pass
+
+
+class MixedPlainly(PlainMask, Contact):
+    pass
+
+
+class OfBoth(Masked, Contact):
+    pass
+
+
+class BelowPartial(Masked.partial()):  # type: ignore[misc]
+    pass
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        Masked,
+        Below,
+        WithMeta,
+        Mixed,
+        MixedWithMeta,
+        MixedPartial,
+        MixedPlainly,
+        OfBoth,
+        BelowPartial,
+        Masked.partial(),
+        Below.partial(),
+        Mixed.partial(),
+        create_schema(Author, base=Masked, fields=["name", "email"]),
+        create_schema(Author, base=Masked, fields=["name", "email", "id"]),
+    ],
+)
+def test_a_redeclared_field_stays_so_in_every_class_below(library: SimpleNamespace, schema: type[ModelSchema]) -> None:
+    assert f"`{schema.__name__}.email` has a type of its own" in plan_query(schema).explain()
+    assert schema.from_orm(library.ann).model_dump()["email"] == "***"
+
+
+def test_a_redeclared_field_is_not_left_out_in_silence() -> None:
+    with pytest.raises(SchemaError, match="leaves out `email`, which `AuthorSchema` inherits"):
+        create_schema(Author, base=Masked, fields=["name"])
+
+
+def test_a_redeclared_alias_stays_so_in_every_class_below(library: SimpleNamespace) -> None:
+    class Named(ModelSchema):
+        class Meta:
+            model = Author
+            fields = ["name"]
+
+    class Mid(Named):
+        name: str = Field(validation_alias="email")
+
+    class Child(Mid):
+        pass
+
+    class ChildWithMeta(Mid):
+        class Meta:
+            model = Author
+            fields = ["name", "id"]
+
+    for schema in (Mid, Child, ChildWithMeta, Mid.partial(), create_schema(Author, base=Mid, fields=["name"])):
+        assert schema.from_orm(library.ann).model_dump()["name"] == "ann@example.com"
+        assert "columns: email" in plan_query(schema).explain()
+
+
+def test_a_redeclared_field_whose_name_was_taken_stays_so_in_every_class_below() -> None:
+    class Base(ModelSchema):
+        class Meta:
+            model = Clashing
+            fields = ["json"]
+
+    class Mid(Base):
+        json_: Hidden = Field(alias="json")
+
+    for schema in (Mid, Mid.partial(), create_schema(Clashing, base=Mid, fields=["json", "copy"])):
+        assert schema.from_orm(Clashing(json="secret")).model_dump()["json_"] == "***"
+
+
+def test_a_field_is_derived_again_below_one_that_derives_it(library: SimpleNamespace) -> None:
+    class Left(Contact):
+        pass
+
+    class Back(Left, Masked):
+        pass
+
+    # Pydantic takes a field from the first base that has it.
+    assert Back.from_orm(library.ann).model_dump()["email"] == "ann@example.com"
+    assert "by rows" in plan_query(Back).explain()

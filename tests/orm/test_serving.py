@@ -2,16 +2,19 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, NotRequired, TypeVar
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field, RootModel, field_validator
-from typing_extensions import TypedDict
+from pydantic import BaseModel, ConfigDict, Field, RootModel, dataclasses as pydantic_dataclasses, field_validator
+from typing_extensions import TypeAliasType, TypedDict
 
 from django_fastapi.orm import ModelSchema, plan_query
+from django_fastapi.orm.serving import OrmWriter
 from django_fastapi.registry import APIRegistry
 from django_fastapi.threads import Threads
 from django_fastapi.types import ASGIApp
@@ -392,3 +395,115 @@ def test_input_is_bound_by_the_limits_of_the_model(
     assert {error["loc"][-1] for error in response.json()["detail"]} == bad.keys()
     document = fetch(site, "/openapi.json").json()["components"]["schemas"]
     assert document["BookStatus"]["enum"] == ["draft", "published"]
+
+
+@dataclasses.dataclass
+class BoxOut:
+    items: list[BookOut]
+    total: int = 0
+
+
+@dataclasses.dataclass
+class QuotedBoxOut:
+    items: "list[BookOut]"
+
+
+@pydantic_dataclasses.dataclass
+class CheckedBoxOut:
+    items: list[BookOut] = Field(alias="Items")
+
+
+class MaybeTyped(TypedDict):
+    items: NotRequired[list[BookOut]]
+
+
+Books = TypeAliasType("Books", list[BookOut])
+ListOf = TypeAliasType("ListOf", list[T], type_params=(T,))  # type: ignore[valid-type]
+MaybeBooks = TypeAliasType("MaybeBooks", Books | None)
+
+
+class AliasedEnvelope(BaseModel):
+    items: Books
+
+
+@pytest.mark.parametrize(
+    ("model", "make"),
+    [
+        (BoxOut, lambda: Box(books(), 3)),
+        (BoxOut, lambda: {"items": books()}),
+        (QuotedBoxOut, lambda: {"items": books()}),
+        (CheckedBoxOut, lambda: {"Items": books()}),
+        (MaybeTyped, lambda: {"items": books()}),
+        (AliasedEnvelope, lambda: {"items": books()}),
+        (Books, books),
+        (MaybeBooks, books),
+        (ListOf[BookOut], books),
+        (Annotated[Books, "noted"], books),
+        (Sequence[BookOut], books),
+    ],
+)
+@pytest.mark.usefixtures("library")
+def test_lists_are_read_at_once_wherever_they_are(model: Any, make: Callable[[], Any]) -> None:
+    field = SimpleNamespace(field_info=SimpleNamespace(annotation=model, metadata=[]))
+    with CaptureQueriesContext(connection) as queries:
+        prepared = OrmWriter().prepare(make(), {"field": field})
+    assert len(queries) <= 3, [query["sql"] for query in queries]
+    while isinstance(prepared, dict):
+        (prepared,) = (value for value in prepared.values() if not isinstance(value, int))
+    assert [type(one) for one in prepared] == [BookOut] * 3
+
+
+class Noted(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    items: list[TagOut]
+    note: str | None = None
+    stamp: int = 7
+
+
+class MoreNoted(Noted):
+    hidden: str = "no"
+
+
+def noted(**values: Any) -> Noted:
+    return Noted.model_construct(items=red(), stamp=0, **values)
+
+
+@pytest.mark.parametrize("exclude_unset", [False, True])
+@pytest.mark.parametrize(
+    ("model", "make", "expected"),
+    [
+        (Noted, noted, {"items": [RED], "note": None, "stamp": 0}),
+        (Noted, lambda: noted(hint="x"), {"items": [RED], "note": None, "stamp": 0, "hint": "x"}),
+        (
+            Noted,
+            lambda: {"items": red(), "stamp": 0, "hint": "x"},
+            {"items": [RED], "note": None, "stamp": 0, "hint": "x"},
+        ),
+        (
+            Noted,
+            lambda: MoreNoted.model_construct(items=red(), stamp=0, hint="x"),
+            {"items": [RED], "note": None, "stamp": 0, "hint": "x"},
+        ),
+        (
+            Noted | None,
+            lambda: Noted.model_construct(items=red(), note="n", hint="x"),
+            {"items": [RED], "note": "n", "stamp": 7, "hint": "x"},
+        ),
+    ],
+)
+@pytest.mark.usefixtures("library")
+def test_an_envelope_keeps_what_is_set_and_what_is_extra(  # noqa: PLR0913, PLR0917 (fixtures and parameters)
+    api: FastAPI,
+    build: Callable[[], ASGIApp],
+    model: Any,
+    make: Callable[[], Any],
+    expected: dict[str, Any],
+    exclude_unset: bool,  # noqa: FBT001 (a parameter of pytest's)
+) -> None:
+    @api.get("/", response_model=model, response_model_exclude_unset=exclude_unset)
+    def endpoint() -> Any:
+        return make()
+
+    unset = "stamp" if expected["note"] else "note"
+    body = without_keys(fetch(build(), "/").json())
+    assert body == {name: value for name, value in expected.items() if not (exclude_unset and name == unset)}

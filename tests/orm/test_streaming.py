@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db.models import QuerySet
 from fastapi import FastAPI
 
 from django_fastapi.orm import JSONArrayStream, JSONLinesStream, ModelSchema
@@ -106,6 +107,41 @@ def test_fastapis_own_streams_take_instances(api: FastAPI, build: Callable[[], A
         yield from Tag.objects.all()  # type: ignore[misc]
 
     assert fetch(build(), "/").text.splitlines() == ['{"name":"red"}', '{"name":"blue"}']
+
+
+class Tree(ModelSchema):
+    books: list[BookOut]
+
+    class Meta:
+        model = Author
+        fields = ["name"]
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize(
+    "get_queryset",
+    [
+        lambda _manager: QuerySet(Tag).none(),
+        lambda _manager: QuerySet(Tag).filter(is_active=True).prefetch_related("books"),
+    ],
+)
+@pytest.mark.parametrize("schema", [BookOut, Tree])
+def test_what_only_instances_can_read_is_known_before_the_first_byte(
+    api: FastAPI,
+    build: Callable[[], ASGIApp],
+    monkeypatch: pytest.MonkeyPatch,
+    schema: type[ModelSchema],
+    get_queryset: Callable[[Any], Any],
+) -> None:
+    monkeypatch.setattr(type(Tag.objects), "get_queryset", get_queryset)
+    queryset: Any = schema.Meta.model.objects.all()  # type: ignore[attr-defined]
+
+    @api.get("/")
+    def array() -> JSONArrayStream:
+        return JSONArrayStream(schema, queryset.all())
+
+    expected = [one.model_dump(mode="json") for one in schema.from_queryset(queryset.all())]
+    assert fetch(build(), "/").json() == expected
 
 
 def resident_memory() -> int:
