@@ -243,7 +243,8 @@ def _told(fault: Fault) -> dict[str, Any]:
 
 
 async def _answer_precondition(connection: Request | WebSocket, error: Exception) -> Response | None:
-    return await _answer(connection, _PRECONDITIONS[type(error)])
+    problem = next(problem for kind, problem in _PRECONDITIONS.items() if isinstance(error, kind))
+    return await _answer(connection, problem)
 
 
 async def _close_invalid_websocket(websocket: WebSocket, error: WebSocketRequestValidationError) -> None:

@@ -330,7 +330,13 @@ def test_an_api_mounted_by_an_included_router_has_the_handlers_too(settings: Set
     assert PRIVATE not in fetch(outer, "/router/second/broken/sync").text
 
 
-@pytest.mark.parametrize("error", [Conflict([]), WriteRefused([]), PreconditionFailed(), PreconditionRequired()])
+class _Later(PreconditionFailed):
+    """One of a project's own."""
+
+
+@pytest.mark.parametrize(
+    "error", [Conflict([]), WriteRefused([]), PreconditionFailed(), PreconditionRequired(), _Later()]
+)
 def test_a_websocket_is_closed_where_a_write_is_refused(error: Exception) -> None:
     api = FastAPI()
 

@@ -106,7 +106,7 @@ class CrudOptions(TypedDict, total=False):
     etag: str
     """What tells versions apart: "content", or the name of a field. A number is counted up with every change."""
     require_match: bool
-    """Whether a change has to say with `If-Match` which version it means (428)."""
+    """Whether a change has to say with `If-Match` which version it means (428); those in bulk need not."""
     idempotency: bool
     """Whether a POST with an `Idempotency-Key` is done once."""
     bulk: int
