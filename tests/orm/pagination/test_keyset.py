@@ -220,13 +220,15 @@ DAYS: dict[str, Any] = {
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
 @pytest.mark.parametrize("day", DAYS)
 def test_a_truncated_moment_is_compared_in_its_own_time_zone(alias: str, zone: str, day: str) -> None:
-    if not connections[alias].features.has_zoneinfo_database:
-        pytest.skip("the server has no time zones")
+    has_zones = connections[alias].features.has_zoneinfo_database
+    if not has_zones:  # then Django takes UTC only, and no NULLs
+        zone, day = "UTC", "day" if day == "in a zone" else day
     entries = Entry.objects.using(alias)
     # In New York the clocks are put back on the 3rd of November.
     start = datetime(2024, 11, 2, 20, tzinfo=UTC)
-    moments = [start + timedelta(hours=5 * (pk // 2)) for pk in range(12)]
-    entries.bulk_create([Entry(pk=pk, moment=moment, rank=pk % 2) for pk, moment in enumerate([*moments, None], 1)])
+    moments: list[Any] = [start + timedelta(hours=5 * (pk // 2)) for pk in range(12)]
+    moments += [None] if has_zones else []
+    entries.bulk_create([Entry(pk=pk, moment=moment, rank=pk % 2) for pk, moment in enumerate(moments, 1)])
     with timezone.override(zone):
         for listed in (entries.annotate(it=DAYS[day]).order_by("it", "rank"), entries.order_by(DAYS[day].desc())):
             whole = [[entry.pk] for entry in ordered(listed)]
