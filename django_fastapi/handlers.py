@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.core.exceptions import BadRequest
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.core.handlers.base import BaseHandler
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
@@ -111,7 +112,7 @@ class DjangoHandler(_Resolving, ASGIHandler):
         """
         try:
             request, refusal = super().create_request(scope, body_file)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, BadRequest) as error:
             refusal = HttpResponseBadRequest()
             extra = {"status_code": refusal.status_code}
             _logger.warning("Bad Request (%s)", type(error).__name__, exc_info=error, extra=extra)
