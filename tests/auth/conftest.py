@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import httpx
 import pytest
+from django.core.cache import cache
 from fastapi import Depends, FastAPI
 from pytest_django import Settings
 
@@ -24,6 +25,12 @@ MIDDLEWARE = [
 ]
 
 MakeUser = Callable[..., "User"]
+
+
+@pytest.fixture(autouse=True)
+def no_counts() -> None:
+    """Let each test begin with no tries at a login counted."""
+    cache.clear()
 
 
 @pytest.fixture
