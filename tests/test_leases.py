@@ -584,7 +584,8 @@ def test_what_has_something_open_becomes_no_stream_while_streams_have_half_of_th
     assert pool.join(LONG)
 
 
-def test_what_has_nothing_open_becomes_a_stream_and_waits_with_its_next_task() -> None:
+@pytest.mark.parametrize("has_looked_up", [True, False])
+def test_what_has_nothing_open_becomes_a_stream_and_waits_with_its_next_task(*, has_looked_up: bool) -> None:
     pool = Pool(2, patience=0)
     first, second = make(pool), make(pool)
     first.hold_firmly()
@@ -592,25 +593,8 @@ def test_what_has_nothing_open_becomes_a_stream_and_waits_with_its_next_task() -
         lease.submit(here).result(LONG)
         settle(pool)
         assert lease.become_stream()
-    settle(pool)
-    future = second.submit(here)
-    assert not future.done()
-    first.end()
-    assert future.result(LONG)
-    second.end()
-    pool.close()
-    assert pool.join(LONG)
-
-
-def test_it_waits_even_if_that_task_comes_before_its_thread_has_looked_up() -> None:
-    pool = Pool(2, patience=0)
-    first, second = make(pool), make(pool)
-    first.hold_firmly()
-    for lease in (first, second):
-        lease.submit(here).result(LONG)
+    if has_looked_up:
         settle(pool)
-    assert first.become_stream()
-    assert second.become_stream()
     future = second.submit(here)
     assert pool.counts()["waiting"] == 1
     settle(pool)

@@ -188,10 +188,7 @@ def configure(model: type[Model], read: type[ModelSchema], options: CrudOptions)
             _check_plan(plan_write(schema, model), options)  # its errors are told now
     page, page_params = _pagination(options.get("pagination", Page))
     etag = options.get("etag")
-    if etag not in (None, CONTENT):
-        model._meta.get_field(str(etag))
-    if isinstance(model._meta.pk, CompositePrimaryKey) and _BULK & set(operations):
-        raise ConfigurationError(f"`crud_router({model.__name__})`: `bulk` needs a primary key of one column.")
+    _check_model(model, etag, operations)
     ordering = options.get("ordering")
     return Crud(
         model=model,
@@ -233,6 +230,19 @@ def _check_names(options: CrudOptions) -> None:
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(known)}."
             raise ConfigurationError(f"`crud_router` has no option `{name}`: {hint}")
+
+
+def _check_model(model: type[Model], etag: str | None, operations: Collection[Operation]) -> None:
+    """See that the model has what the options ask of it.
+
+    Raises:
+        FieldDoesNotExist: `etag` names no field.
+        ConfigurationError: Bulk operations are asked for, and the primary key has several columns.
+    """
+    if etag not in (None, CONTENT):
+        model._meta.get_field(str(etag))
+    if isinstance(model._meta.pk, CompositePrimaryKey) and _BULK & set(operations):
+        raise ConfigurationError(f"`crud_router({model.__name__})`: `bulk` needs a primary key of one column.")
 
 
 def _check_plan(plan: WritePlan, options: CrudOptions) -> None:
