@@ -1,13 +1,15 @@
 """A form that FastAPI has parsed, as Django's `POST` and `FILES`."""
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from traceback import walk_tb
 from typing import Any, cast
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.core.files.uploadedfile import UploadedFile
 from django.http import QueryDict
-from django.http.multipartparser import MultiPartParser
+from django.http.multipartparser import MultiPartParser, MultiPartParserError
 from django.utils.datastructures import MultiValueDict
 from django.utils.http import parse_header_parameters
 from starlette.datastructures import FormData, UploadFile
@@ -80,3 +82,21 @@ def _content_type(upload: UploadFile) -> tuple[str, dict[str, str]]:
         return parse_header_parameters(upload.content_type or "")
     except (TypeError, ValueError):  # by what is wrong in a parameter (RFC 2231)
         return "", {}
+
+
+@contextmanager
+def parsing() -> Generator[None]:
+    """Have a part whose header cannot be read be an error of the form.
+
+    Django's parser expects a `ValueError` of its parser of headers, which raises a `TypeError` for some of what can be
+    wrong in a parameter (RFC 2231). One of a project's upload handlers is left alone.
+
+    Raises:
+        MultiPartParserError: There is such a part. Django answers 400.
+    """
+    try:
+        yield
+    except TypeError as error:
+        if not any(frame.f_code is parse_header_parameters.__code__ for frame, _ in walk_tb(error.__traceback__)):
+            raise
+        raise MultiPartParserError("A header of a part cannot be read.") from error

@@ -24,6 +24,7 @@ from django.utils.module_loading import import_string
 
 from . import charsets
 from .contexts import is_coroutine_function
+from .forms import parsing
 from .static_files import StaticFilesHandler, are_served
 from .types import ASGIApp
 
@@ -63,6 +64,17 @@ class _SynchronousHandler(_Resolving):
         self.load_middleware()
 
 
+class _Request(ASGIRequest):
+    """Django's request, of which no form is a 500."""
+
+    def parse_file_upload(self, META: Any, post_data: Any) -> Any:  # noqa: N803 (Django's name)
+        with parsing():
+            return super().parse_file_upload(META, post_data)
+
+
+_Request.__name__ = ASGIRequest.__name__  # by which it is shown in logs and on debug pages
+
+
 class DjangoHandler(_Resolving, ASGIHandler):
     """Django's ASGI handler, with a synchronous view and all middleware around it in one go on the request's thread.
 
@@ -70,6 +82,7 @@ class DjangoHandler(_Resolving, ASGIHandler):
     and one instance of each middleware, as Django has it.
     """
 
+    request_class = _Request
     _synchronous: _SynchronousHandler | None = None
     _has_asynchronous = False
 

@@ -18,7 +18,7 @@ from starlette.requests import HTTPConnection, Request
 from .bodies import Body, already_read
 from .charsets import correct
 from .exceptions import ConfigurationError
-from .forms import from_form
+from .forms import from_form, parsing
 from .matches import match
 from .types import Receive, Scope
 from .visitors import CSRF, GIVERS, Meta, give
@@ -118,11 +118,13 @@ class FastAPIRequest(ASGIRequest):
     def parse_file_upload(self, META: Any, post_data: Any) -> Any:  # noqa: N803 (Django's name)
         """Parse a multipart form as Django does, one without a `Content-Length` as well."""
         if META.get("CONTENT_LENGTH"):
-            return super().parse_file_upload(META, post_data)
+            with parsing():
+                return super().parse_file_upload(META, post_data)
         stream = post_data if isinstance(post_data, BytesIO) else self._stream
         size = stream.seek(0, os.SEEK_END)
         stream.seek(0)
-        return super().parse_file_upload({**META, "CONTENT_LENGTH": str(size)}, post_data)
+        with parsing():
+            return super().parse_file_upload({**META, "CONTENT_LENGTH": str(size)}, post_data)
 
     def __getattr__(self, name: str) -> Any:
         """Return what nobody has asked for before.

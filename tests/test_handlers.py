@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.conf.urls.i18n import i18n_patterns
+from django.core.files.uploadhandler import MemoryFileUploadHandler
 from django.core.handlers.asgi import ASGIHandler
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.template import engines
@@ -22,6 +23,11 @@ from .asgi import ask, make_scope
 from .conftest import fetch
 
 STATIC_FILE = "/static/admin/css/base.css"
+MULTIPART = "multipart/form-data; boundary=b"
+UNREADABLE_PART = (
+    b'--b\r\nContent-Disposition: form-data; name="f"; filename="f.txt"\r\n'
+    b"Content-Type: text/plain;a*1;a*=x\r\n\r\nhi\r\n--b--\r\n"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -294,3 +300,29 @@ def test_a_request_that_django_cannot_make_is_400_and_logged(
     [record] = [one for one in caplog.records if one.name == "django.request"]
     assert record.getMessage().startswith("Bad Request (")
     assert record.status_code == 400  # type: ignore[attr-defined]
+
+
+def test_a_part_of_a_form_whose_header_cannot_be_read_is_400(bare_django: Callable[..., None]) -> None:
+    def names(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(" ".join(request.FILES))
+
+    bare_django(path("names", names))
+    answer = fetch(
+        make_django_handler(), "/names", "POST", content=UNREADABLE_PART, headers={"Content-Type": MULTIPART}
+    )
+    assert answer.status_code == 400
+
+
+def test_a_type_error_of_an_upload_handler_is_its_own(bare_django: Callable[..., None]) -> None:
+    class Broken(MemoryFileUploadHandler):
+        def new_file(self, *_args: Any, **_options: Any) -> None:
+            raise TypeError("of the project")
+
+    def names(request: HttpRequest) -> HttpResponse:
+        request.upload_handlers = [Broken(request)]
+        return HttpResponse(" ".join(request.FILES))
+
+    bare_django(path("names", names))
+    body = UNREADABLE_PART.replace(b";a*1;a*=x", b"")
+    answer = fetch(make_django_handler(), "/names", "POST", content=body, headers={"Content-Type": MULTIPART})
+    assert answer.status_code == 500

@@ -25,6 +25,7 @@ from django_fastapi.types import ASGIApp
 
 from .conftest import fetch
 from .request_threads import own_threads
+from .test_handlers import MULTIPART, UNREADABLE_PART
 
 Build = Callable[[], ASGIApp]
 
@@ -611,3 +612,12 @@ def test_a_form_that_is_no_form_is_djangos_error(api: FastAPI, build: Build) -> 
         return list(request.POST)
 
     assert Client(build()).post("/", content=b"x", headers={"content-type": "multipart/form-data"}).json() == []
+
+
+def test_a_part_of_a_form_whose_header_cannot_be_read_is_400(build: Build, api: FastAPI) -> None:
+    @api.post("/names")
+    def names(request: DjangoRequest) -> list[str]:
+        return list(request.FILES)
+
+    answer = fetch(build(), "/names", "POST", content=UNREADABLE_PART, headers={"Content-Type": MULTIPART})
+    assert answer.status_code == 400
