@@ -82,7 +82,7 @@ class DjangoHandler(_Resolving, ASGIHandler):
     and one instance of each middleware, as Django has it.
     """
 
-    request_class = _Request
+    request_class: type[ASGIRequest] = _Request
     _synchronous: _SynchronousHandler | None = None
     _has_asynchronous = False
 
