@@ -6,6 +6,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY
 from django.contrib.auth.backends import BaseBackend
 from django.core import mail
 from django.db import DataError, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.signals import pre_save
 from django.test.utils import CaptureQueriesContext
 from fastapi import FastAPI
@@ -154,7 +155,7 @@ def test_the_transaction_is_where_the_user_is_written(settings: Settings, monkey
             create_inactive_user({"username": "eve", "email": "eve@example.test"}, PASSWORD)
     finally:
         settings.DATABASE_ROUTERS = []
-        connections["replica"].connection.close()  # Django leaves one in memory open
+        BaseDatabaseWrapper.close(connections["replica"])  # SQLite's own keeps a database in memory open
         del connections["replica"]
     assert [query["sql"].split()[0] for query in queries] == ["SAVEPOINT", "INSERT", "RELEASE"]
 
