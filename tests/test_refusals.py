@@ -338,19 +338,7 @@ class _Later(PreconditionFailed):
     "error", [Conflict([]), WriteRefused([]), PreconditionFailed(), PreconditionRequired(), _Later()]
 )
 def test_a_websocket_is_closed_where_a_write_is_refused(error: Exception) -> None:
-    api = FastAPI()
-
-    @api.websocket("/before")
-    async def before(_websocket: WebSocket) -> None:
-        raise error
-
-    @api.websocket("/after")
-    async def after(websocket: WebSocket) -> None:
-        await websocket.accept()
-        raise error
-
-    install_handlers(api)
-    client = TestClient(api)
+    client = TestClient(socket_api(error))
     with pytest.raises(WebSocketDenialResponse), client.websocket_connect("/before"):
         pass
     with client.websocket_connect("/after") as session, pytest.raises(WebSocketDisconnect) as closed:
