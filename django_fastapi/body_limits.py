@@ -19,6 +19,7 @@ from fastapi.routing import APIRoute, RouteContext
 from starlette.middleware.body_limit import RequestBodyLimitResponder
 from starlette.routing import BaseRoute
 
+from .content_types import FORMS, MULTIPART
 from .edge import get_sent, refuse
 from .form_fields import FieldCounter
 from .internals import BodyTooLarge
@@ -26,8 +27,6 @@ from .matches import find_route
 from .requests import SLOT, RequestSlot
 from .types import ASGIApp, Message, Receive, Scope, Send
 
-_FORMS: Final = ("multipart/form-data", "application/x-www-form-urlencoded")
-_MULTIPART: Final = _FORMS[0]
 _WITH_FRAMES: Final = ("2", "3")  # where a body needs neither a length nor an encoding
 _TOO_MANY_DIGITS: Final = 20  # no 64-bit number has them
 
@@ -63,9 +62,9 @@ class BodyLimits:
     async def _serve_body(self, scope: Scope, receive: Receive, send: Send, *, length: int, content_type: str) -> None:
         default: int | None = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         kind = content_type.partition(";")[0].strip(" \t").lower()
-        if kind in _FORMS:
+        if kind in FORMS:
             _set_form_limits(scope, default)
-        needs_route = kind == _MULTIPART or _exceeds(length, default)
+        needs_route = kind == MULTIPART or _exceeds(length, default)
         route = find_route(self._routes, scope) if needs_route else None
         limits = _plan(route, kind, default)
         if _exceeds(length, limits.announced):
@@ -106,11 +105,11 @@ def _plan(route: RouteContext | None, kind: str, default: int | None) -> _Limits
     own: int | None = getattr(route, "max_body_size", None)
     limit = default if own is None else own
     # Django has the files of a form on the disk, and counts its fields itself.
-    kept = own if kind == _MULTIPART else limit
+    kept = own if kind == MULTIPART else limit
     if route is None or not isinstance(route.original_route, APIRoute):
         # Nobody reads it for a 404, a 405 or a redirect; and what is mounted may have limits of its own.
         return _Limits(announced=None, kept=kept, body=limit, fields=None)
-    if kind != _MULTIPART:
+    if kind != MULTIPART:
         return _Limits(announced=limit, kept=kept, body=limit, fields=None)
     if isinstance(getattr(route.body_field, "field_info", None), params.Form):
         return _Limits(announced=own, kept=kept, body=own, fields=default)

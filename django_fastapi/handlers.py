@@ -22,13 +22,11 @@ from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, URLPattern, URLResolver, get_resolver
 from django.utils.module_loading import import_string
 
-from . import charsets
+from . import content_types
 from .contexts import is_coroutine_function
 from .forms import parsing
 from .static_files import StaticFilesHandler, are_served
 from .types import ASGIApp
-
-_FORM: Final = "application/x-www-form-urlencoded"
 
 _logger: Final = logging.getLogger("django.request")
 
@@ -132,9 +130,9 @@ class DjangoHandler(_Resolving, ASGIHandler):
             return None, refusal
         if request is None:
             return None, cast("HttpResponse", refusal)
-        charsets.correct(request)
-        if request.content_type == _FORM and request.encoding:
-            if not charsets.is_utf8(request.encoding):
+        content_types.correct(request)
+        if request.content_type == content_types.URLENCODED and request.encoding:
+            if not content_types.is_utf8(request.encoding):
                 return None, HttpResponseBadRequest()
             request.encoding = "utf-8"  # the one spelling Django knows
         if not request.META.get("CONTENT_LENGTH"):

@@ -25,6 +25,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
+from .content_types import FORMS
 from .exceptions import ConfigurationError, Conflict, Fault, InvalidInput
 from .requests import SLOT, RequestSlot
 from .types import Receive, Scope, Send
@@ -39,7 +40,6 @@ _ROUTE: Final = "django_fastapi.idempotency.route"
 _CREDENTIALS: Final = ("Authorization", "X-API-Key")
 _LENGTH: Final = 255
 _CHUNK: Final = 2**16
-_FORMS: Final = ("multipart/form-data", "application/x-www-form-urlencoded")
 _NOT_KEPT: Final = frozenset({b"set-cookie", b"content-length"})
 
 _BUSY: Final = "A request with this key is being worked on."
@@ -244,7 +244,7 @@ def _whose(request: Request) -> str:
 async def _fingerprint(request: Request) -> str:
     """Return a digest of all that a request says."""
     query = request.url.query.encode()
-    if not request.headers.get("Content-Type", "").startswith(_FORMS):
+    if not request.headers.get("Content-Type", "").startswith(FORMS):
         return _digest([query, await request.body()])
     parts = [query]
     for name, value in (await request.form()).multi_items():

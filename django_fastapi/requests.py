@@ -4,7 +4,6 @@ import functools
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from inspect import isasyncgenfunction, iscoroutinefunction
 from io import BytesIO
 from typing import Annotated, Any, BinaryIO, Final, TypeAlias
 
@@ -16,7 +15,7 @@ from starlette.datastructures import FormData
 from starlette.requests import HTTPConnection, Request
 
 from .bodies import Body, already_read
-from .charsets import correct
+from .content_types import FORMS, correct
 from .exceptions import ConfigurationError
 from .forms import from_form, parsing
 from .matches import match
@@ -48,8 +47,9 @@ class FastAPIRequest(ASGIRequest):
     FastAPI's route.
 
     The body is read when it is first asked for, together with FastAPI: what one side has read, the other has as well.
-    For a `def` endpoint that takes `DjangoRequest` it has arrived before; any other thread waits for it. An `async def`
-    endpoint whose body FastAPI has not read awaits `aload_body()` before it uses `body`, `POST`, `FILES` or `read`.
+    For a `def` endpoint or dependency that takes `DjangoRequest` it has arrived before; any other thread waits for it.
+    An `async def` endpoint whose body FastAPI has not read awaits `aload_body()` before it uses `body`, `POST`, `FILES`
+    or `read`.
 
     Args:
         scope: What the server gave, without what FastAPI adds.
@@ -258,22 +258,26 @@ def slot_of(request: HTTPConnection) -> RequestSlot:
 
 
 async def adjango_request(request: HTTPConnection) -> FastAPIRequest:
-    """Return Django's request; the dependency behind `DjangoRequest`, which takes no thread.
+    """Return Django's request; the dependency behind `DjangoRequest`, which takes no thread."""
+    return django_request(request)
 
-    A `def` endpoint that nobody reads the body for may ask for it, and its thread would wait for as long as the client
-    likes. So it is there before, as it is for Django's views.
+
+async def load_body(request: HTTPConnection) -> None:
+    """Read the body of a request, if it has one that nobody has begun to read, so that no thread waits for the client.
+
+    That the client goes away is told to who asks for the body.
     """
-    slot = slot_of(request)
-    found = slot.fill(request)
-    if slot.body.is_waiting and not _is_async(request.scope.get("endpoint")):
-        with suppress(UnreadablePostError):  # it is told to who asks for the body
-            await found.aload_body()
-    return found
+    body = slot_of(request).body
+    if body.is_waiting:
+        with suppress(UnreadablePostError):
+            await body.load()
 
 
-def _is_async(endpoint: Any) -> bool:
-    callables = (endpoint, getattr(endpoint, "__call__", None))  # noqa: B004 (its kind is asked for)
-    return any(iscoroutinefunction(one) or isasyncgenfunction(one) for one in callables)
+async def load_form(request: HTTPConnection) -> None:
+    """Read the body as `load_body` does if `POST` has what is in it: Django's CSRF check looks there for its token."""
+    found = django_request(request)
+    if found.method == "POST" and found.content_type in FORMS:
+        await load_body(request)
 
 
 DjangoRequest: TypeAlias = Annotated[FastAPIRequest, Depends(adjango_request)]

@@ -44,7 +44,8 @@ from .contents import PlainFields, holds_orm, is_small_and_plain
 from .contexts import forget_waiting_thread
 from .exceptions import ConfigurationError
 from .internals import next_item
-from .solving import plan_of
+from .requests import load_body
+from .solving import analyse
 from .types import Message, Scope
 from .workers import THREAD_NAME
 
@@ -247,9 +248,11 @@ async def _solve_dependencies(  # noqa: PLR0913 (FastAPI's signature)
 
     FastAPI parses query, headers and cookies for each function that it calls, also for one without any parameter.
     """
-    overrides = getattr(dependency_overrides_provider, "dependency_overrides", None)
-    plan = plan_of(dependant) if is_ours() and not overrides else None
-    if plan is None:
+    analysis = analyse(dependant) if is_ours() else None
+    if analysis is not None and analysis.reads_on_thread:
+        await load_body(request)
+    plan = None if analysis is None else analysis.plan
+    if plan is None or getattr(dependency_overrides_provider, "dependency_overrides", None):
         return await _solve(
             request=request,
             dependant=dependant,

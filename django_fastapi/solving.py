@@ -1,6 +1,7 @@
-"""How dependencies are solved that need no parameter: a plan, made once for a function.
+"""What is known of a function before its dependencies are solved, found once.
 
-`tests/test_seam.py` compares what comes of it with what FastAPI itself does.
+Those that need no parameter are solved by a plan; `tests/test_seam.py` compares what comes of it with what FastAPI
+itself does.
 """
 
 from collections.abc import Callable
@@ -12,8 +13,9 @@ from starlette.requests import Request
 from starlette.websockets import WebSocket
 
 from .internals import get_cache_key, is_async_generator, is_coroutine, is_generator
+from .requests import adjango_request
 
-_MAX_PLANS: Final = 4096
+_MAX_ANALYSES: Final = 4096
 
 
 class Step(NamedTuple):
@@ -40,7 +42,7 @@ class Plan(NamedTuple):
     """How a function is solved that takes nothing of the request but itself, and what its dependencies return.
 
     Args:
-        dependant: The function as FastAPI has analysed it; with it kept, no other one can have its identity.
+        dependant: The function as FastAPI has analysed it.
         steps: The calls of its dependencies, in their order.
         takes_request: Whether the request is one of its arguments.
     """
@@ -74,18 +76,45 @@ class Plan(NamedTuple):
         return values
 
 
-_plans: dict[int, tuple[Dependant, list[Dependant], Plan | None]] = {}
+class Analysis(NamedTuple):
+    """What is known of a function.
+
+    Args:
+        dependant: The function as FastAPI has analysed it; with it kept, no other one can have its identity.
+        dependencies: Those that it had when this was found out.
+        plan: How it is solved; None if FastAPI has to, for a parameter, a generator or whatever else.
+        reads_on_thread: Whether Django's request, and so the body, is for a synchronous function, of its dependencies
+            or itself: a thread that waits for the client would be lost to all others.
+    """
+
+    dependant: Dependant
+    dependencies: list[Dependant]
+    plan: Plan | None
+    reads_on_thread: bool
 
 
-def plan_of(dependant: Dependant) -> Plan | None:
-    """Return how a function is solved; None if FastAPI has to, for a parameter, a generator or whatever else."""
-    known = _plans.get(id(dependant))
+_analyses: dict[int, Analysis] = {}
+
+
+def analyse(dependant: Dependant) -> Analysis:
+    """Return what is known of a function."""
+    known = _analyses.get(id(dependant))
     # Some packages add a dependency to routes that are there already.
-    if known is None or known[0] is not dependant or known[1] != dependant.dependencies:
-        if len(_plans) >= _MAX_PLANS:
-            _plans.clear()
-        known = _plans[id(dependant)] = (dependant, list(dependant.dependencies), _make_plan(dependant))
-    return known[2]
+    if known is None or known.dependant is not dependant or known.dependencies != dependant.dependencies:
+        if len(_analyses) >= _MAX_ANALYSES:
+            _analyses.clear()
+        known = Analysis(
+            dependant, list(dependant.dependencies), _make_plan(dependant), reads_on_thread=_reads_on_thread(dependant)
+        )
+        _analyses[id(dependant)] = known
+    return known
+
+
+def _reads_on_thread(dependant: Dependant) -> bool:
+    is_synchronous = not (is_coroutine(dependant.call) or is_async_generator(dependant.call))
+    return any(
+        (is_synchronous and one.call is adjango_request) or _reads_on_thread(one) for one in dependant.dependencies
+    )
 
 
 def _make_plan(dependant: Dependant) -> Plan | None:

@@ -44,7 +44,7 @@ from django_fastapi import seam, solving
 from django_fastapi.concurrency import current_lease, enter
 from django_fastapi.exceptions import ConfigurationError
 from django_fastapi.registry import APIRegistry
-from django_fastapi.solving import plan_of
+from django_fastapi.solving import analyse
 from django_fastapi.threads import Threads
 from django_fastapi.types import ASGIApp
 
@@ -950,7 +950,7 @@ def comparable(solved: SolvedDependency) -> dict[str, object]:
 def test_only_functions_of_a_request_and_of_each_other_are_solved_here() -> None:
     left_to_fastapi = {with_response, with_tasks, with_query, with_generator, with_limit}
     for function in FUNCTIONS:
-        plan = plan_of(get_dependant(path="/", call=function))
+        plan = analyse(get_dependant(path="/", call=function)).plan
         assert (plan is None) is (function in left_to_fastapi), function
 
 
@@ -966,12 +966,12 @@ async def test_a_dependency_that_is_added_later_is_called_too() -> None:
     assert [key[0] for key in after.dependency_cache] == [with_connection, added]
 
 
-def test_plans_are_forgotten_before_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(solving, "_MAX_PLANS", 2)
-    monkeypatch.setattr(solving, "_plans", plans := {})
+def test_what_is_known_of_functions_is_forgotten_before_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solving, "_MAX_ANALYSES", 2)
+    monkeypatch.setattr(solving, "_analyses", analyses := {})
     for _ in range(5):
-        assert plan_of(get_dependant(path="/", call=with_nothing)) is not None
-        assert len(plans) <= 2
+        assert analyse(get_dependant(path="/", call=with_nothing)).plan is not None
+        assert len(analyses) <= 2
 
 
 @pytest.mark.anyio

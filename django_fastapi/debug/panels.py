@@ -15,6 +15,7 @@ from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 from starlette.routing import BaseRoute
 
+from django_fastapi.content_types import FORMS
 from django_fastapi.matches import match
 from django_fastapi.requests import make_django_request
 from django_fastapi.secret_fields import BODY, declared_secrets, lone_body
@@ -26,7 +27,6 @@ from .recordings import RecordedBody, recorded_body
 
 Rows: TypeAlias = Sequence[tuple[str, str]]
 
-_FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 _ALL: Final = "__ALL__"  # Django's mark of `sensitive_post_parameters()` without names
 
 _UNQUOTED: Final = ("/", "/:@&+$,-_.!~*'()")  # what stays in a path as it is, by Python's rule and by Django's
@@ -103,7 +103,7 @@ def make_panel(scope: Scope, django_request: HttpRequest | None, more_secrets: I
 def _read_form(scope: Scope, recorded: RecordedBody | None) -> list[tuple[str, str]]:
     """Return the fields and the files of a form, as Django parses it; none if the body is no form, or too long."""
     kind = Headers(raw=scope["headers"]).get("content-type", "").partition(";")[0].strip().lower()
-    if recorded is None or recorded.is_cut or kind not in _FORMS:
+    if recorded is None or recorded.is_cut or kind not in FORMS:
         return []
     try:
         request = make_django_request({**scope, "type": "http", "method": "POST"}, bytes(recorded.content))

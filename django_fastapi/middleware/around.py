@@ -15,7 +15,7 @@ from django_fastapi.boundary import log_error
 from django_fastapi.concurrency import current_lease
 from django_fastapi.exceptions import ConfigurationError, IncompleteResponse
 from django_fastapi.refusals import PROCESS_EXCEPTION, problem_of
-from django_fastapi.requests import SLOT, FastAPIRequest, django_request
+from django_fastapi.requests import SLOT, FastAPIRequest, django_request, load_body
 from django_fastapi.types import ASGIApp, Receive, Scope, Send
 
 from .answers import send_response
@@ -93,7 +93,9 @@ class _Around:
         if self._loaded is None or scope["type"] != "http":
             await app(scope, receive, send)
             return
-        await _Pass(self._loaded, django_request(Request(scope, receive)), scope).serve(app, receive, send)
+        request = Request(scope, receive)
+        await load_body(request)
+        await _Pass(self._loaded, django_request(request), scope).serve(app, receive, send)
 
 
 class _Pass:

@@ -9,7 +9,8 @@ from django.http import QueryDict
 from fastapi import Depends
 from starlette.requests import Request
 
-_FORM: Final = "application/x-www-form-urlencoded"
+from django_fastapi.content_types import URLENCODED
+
 _JSON: Final = "application/json"
 
 
@@ -36,7 +37,7 @@ async def read_parameters(request: Request) -> Parameters:
     """Return the parameters of a request; a dependency."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     body = await request.body()
-    if kind == _FORM:
+    if kind == URLENCODED:
         form = QueryDict(body, encoding="utf-8")
         return Parameters(form.dict(), any(len(values) > 1 for _, values in form.lists()))
     try:
@@ -65,4 +66,4 @@ def body_of(*required: str, optional: tuple[str, ...] = ()) -> dict[str, Any]:
         },
         "additionalProperties": {"type": "string"},
     }
-    return {"requestBody": {"required": True, "content": {kind: {"schema": schema} for kind in (_FORM, _JSON)}}}
+    return {"requestBody": {"required": True, "content": {kind: {"schema": schema} for kind in (URLENCODED, _JSON)}}}

@@ -19,7 +19,7 @@ from django_fastapi.auth.user_cache import find_cached_user
 from django_fastapi.auth.users import find_user, is_active, user_from_claims
 from django_fastapi.concurrency import run
 from django_fastapi.exceptions import ConfigurationError, UnfitValue
-from django_fastapi.requests import FastAPIRequest
+from django_fastapi.requests import FastAPIRequest, load_form
 
 from .base import Authentication, Scheme, authorization
 
@@ -118,6 +118,7 @@ class JWTAuth(Scheme):
     async def aauthenticate(self, credential: Token, connection: HTTPConnection) -> Authentication | None:
         """Return the user of a token: without a thread if the claims can tell, and mostly without Django's request."""
         if _may_change(credential, connection):
+            await load_form(connection)
             return await super().aauthenticate(credential, connection)
         if self.user == "claims" and not credential.is_drf and not foreign.is_foreign(credential.text):
             return self._authenticate(credential)

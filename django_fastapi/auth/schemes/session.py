@@ -8,7 +8,7 @@ from starlette.requests import HTTPConnection
 
 from django_fastapi.auth.csrf import check_csrf
 from django_fastapi.auth.session_users import user_of_session
-from django_fastapi.requests import FastAPIRequest
+from django_fastapi.requests import FastAPIRequest, load_form
 
 from .base import Authentication, Scheme
 
@@ -51,3 +51,8 @@ class SessionAuth(Scheme):
             return None
         check_csrf(request)
         return Authentication(user, self)
+
+    async def aauthenticate(self, credential: str, connection: HTTPConnection) -> Authentication | None:
+        """Call `authenticate` on the request's thread, for which a form has arrived."""
+        await load_form(connection)
+        return await super().aauthenticate(credential, connection)

@@ -1,4 +1,4 @@
-"""The charset of a request, which its `Content-Type` names."""
+"""What the `Content-Type` of a request names: the kinds of forms, and the charset."""
 
 import codecs
 import functools
@@ -7,7 +7,10 @@ from typing import Final
 from django.conf import settings
 from django.http import HttpRequest
 
-_MULTIPART: Final = "multipart/form-data"
+URLENCODED: Final = "application/x-www-form-urlencoded"
+MULTIPART: Final = "multipart/form-data"
+FORMS: Final = (URLENCODED, MULTIPART)
+
 _BYTES: Final = bytes(range(256))
 
 
@@ -17,7 +20,7 @@ def correct(request: HttpRequest) -> None:
     Python has codecs of other kinds, such as "hex" and "idna". Django takes their names, and fails when it reads the
     form. The other kind of form is refused in all charsets but UTF-8.
     """
-    if request.content_type == _MULTIPART and request.encoding and not _is_of_text(request.encoding):
+    if request.content_type == MULTIPART and request.encoding and not _is_of_text(request.encoding):
         request.encoding = settings.DEFAULT_CHARSET
 
 

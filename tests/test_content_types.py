@@ -6,7 +6,7 @@ from django.urls import path
 from fastapi import FastAPI, Response
 
 from django_fastapi import DjangoRequest
-from django_fastapi.charsets import is_utf8
+from django_fastapi.content_types import is_utf8
 from django_fastapi.types import ASGIApp
 
 from .asgi import ask, make_scope
