@@ -358,7 +358,7 @@ def _add(task: Task) -> None:
         lease.end()
     if not has_worker:
         loop = asyncio.get_running_loop()
-        if lease.pool.begin_spreading():
+        if lease.pool.begin_spreading(loop):
             loop.call_later(SPREAD_SECONDS, _spread, lease.pool, loop)
         if lease.pool.begin_sweeping(loop):
             loop.call_later(_SWEEP_SECONDS, _sweep, lease.pool, loop)

@@ -136,7 +136,7 @@ class Pool:
         self._lendable: OrderedDict[Tenant, None] = OrderedDict()
         self._since: dict[Worker, tuple[Tenant, float]] = {}
         self._sweeping_loop: AbstractEventLoop | None = None
-        self._is_spreading = False
+        self._spreading_loop: AbstractEventLoop | None = None
         self._quiet_until = 0.0
         self._is_closed = False
 
@@ -207,17 +207,17 @@ class Pool:
             self._idle.append(worker)
         return None
 
-    def begin_spreading(self) -> bool:
-        """Note that the caller calls `spread` until it returns False; return False if another does already.
+    def begin_spreading(self, loop: AbstractEventLoop) -> bool:
+        """Note that `loop` calls `spread` until it returns False; return False if one does already.
 
-        One whose event loop has stopped is another's no longer.
+        One that has stopped does not, nor one that comes late since something blocks it.
         """
         now = time.monotonic()
         with self.lock:
-            is_spread = self._is_spreading and now - self._measured[0] < _LATE_SECONDS
+            is_spread = _runs(self._spreading_loop) and now - self._measured[0] < _LATE_SECONDS
             if is_spread or not self._has_free_worker():
                 return False
-            self._is_spreading = True
+            self._spreading_loop = loop
             self._measured = (now, time.process_time())
             return True
 
@@ -234,8 +234,10 @@ class Pool:
                 if following is None or worker is None:
                     break
                 worker.put(self._hand_over(worker, following[0]))
-            self._is_spreading = self._has_free_worker() and any(map(self._may_have_worker, self._waiting))
-            return self._is_spreading
+            if self._has_free_worker() and any(map(self._may_have_worker, self._waiting)):
+                return True
+            self._spreading_loop = None
+            return False
 
     def expire(self) -> bool:
         """Turn away those whose deadline has passed; return whether others still wait."""
@@ -253,9 +255,9 @@ class Pool:
         return is_wanted
 
     def begin_sweeping(self, loop: AbstractEventLoop) -> bool:
-        """Note that `loop` calls `expire` until it returns False; return False if another loop does already."""
+        """Note that `loop` calls `expire` until it returns False; return False if one does already."""
         with self.lock:
-            if self._sweeping_loop is not None and not self._sweeping_loop.is_closed():
+            if _runs(self._sweeping_loop):
                 return False
             self._sweeping_loop = loop
             return True
@@ -346,6 +348,10 @@ class Pool:
     def _hand_over(self, worker: Worker, tenant: Tenant) -> Job:
         self._since[worker] = (tenant, time.monotonic())
         return tenant.move_in(worker)
+
+
+def _runs(loop: AbstractEventLoop | None) -> bool:
+    return loop is not None and loop.is_running()
 
 
 def _escape(label: str) -> str:

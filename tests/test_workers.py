@@ -3,6 +3,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from atlas.models import Language
@@ -224,15 +225,34 @@ def test_who_waited_for_too_long_is_refused_and_only_they(pool: Pool) -> None:
     patient.leave()
 
 
-def test_one_event_loop_sweeps_until_nobody_waits_and_another_one_if_that_is_closed(pool: Pool) -> None:
-    loop, other = asyncio.new_event_loop(), asyncio.new_event_loop()
-    assert pool.begin_sweeping(loop)
-    assert not pool.begin_sweeping(other)
+@pytest.fixture
+def running_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    with running() as loop:
+        yield loop
+
+
+@contextmanager
+def running() -> Iterator[asyncio.AbstractEventLoop]:
+    """Give an event loop that runs on a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(LONG)
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
     loop.close()
-    assert pool.begin_sweeping(other)
+
+
+def test_one_event_loop_sweeps_until_nobody_waits_and_another_one_if_that_has_stopped(
+    pool: Pool, running_loop: asyncio.AbstractEventLoop
+) -> None:
+    with running() as loop:
+        assert pool.begin_sweeping(loop)
+        assert not pool.begin_sweeping(running_loop)
+    assert pool.begin_sweeping(running_loop)
     assert not pool.expire()
-    assert pool.begin_sweeping(other)
-    other.close()
+    assert pool.begin_sweeping(running_loop)
 
 
 def test_the_complaint_names_who_has_the_workers_and_is_not_repeated_at_once(
@@ -369,20 +389,41 @@ def crowd(patient: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Cloc
         guest.leave()
 
 
-def test_a_worker_that_gets_on_is_left_alone(patient: Pool, crowd: tuple[Clocks, list[Busy]]) -> None:
+def test_a_worker_that_gets_on_is_left_alone(
+    patient: Pool, crowd: tuple[Clocks, list[Busy]], running_loop: asyncio.AbstractEventLoop
+) -> None:
     clocks, _ = crowd
-    assert patient.begin_spreading()
-    assert not patient.begin_spreading()
+    assert patient.begin_spreading(running_loop)
+    assert not patient.begin_spreading(running_loop)
     clocks.go(1, processor=0.9)
-    assert patient.begin_spreading()  # whoever wanted to look has not come
+    assert patient.begin_spreading(running_loop)  # whoever wanted to look has not come
     clocks.go(50, processor=0.9)
     assert patient.spread()
     assert patient.counts() == {"workers": 1, "idle": 0, "lendable": 0, "waiting": 2}
 
 
-def test_one_more_begins_when_it_takes_too_long(patient: Pool, crowd: tuple[Clocks, list[Busy]]) -> None:
+def test_another_event_loop_looks_at_once_if_that_which_wanted_to_has_stopped(
+    patient: Pool, running_loop: asyncio.AbstractEventLoop
+) -> None:
+    busy, waiting = Busy(patient), Guest(patient)
+    assert busy.ask()
+    with running() as loop:
+        assert not waiting.ask()
+        assert patient.begin_spreading(loop)
+        assert not patient.begin_spreading(running_loop)
+    assert patient.begin_spreading(running_loop)
+    busy.may_go.set()
+    busy.leave()
+    assert has_moved_in(waiting)
+    assert not patient.spread()
+    waiting.leave()
+
+
+def test_one_more_begins_when_it_takes_too_long(
+    patient: Pool, crowd: tuple[Clocks, list[Busy]], running_loop: asyncio.AbstractEventLoop
+) -> None:
     clocks, guests = crowd
-    patient.begin_spreading()
+    patient.begin_spreading(running_loop)
     clocks.go(101, processor=0.9)
     assert patient.spread()
     assert has_moved_in(guests[1])
@@ -392,16 +433,20 @@ def test_one_more_begins_when_it_takes_too_long(patient: Pool, crowd: tuple[Cloc
     assert has_moved_in(guests[2])
 
 
-def test_all_begin_when_the_processor_has_nothing_to_do(patient: Pool, crowd: tuple[Clocks, list[Busy]]) -> None:
+def test_all_begin_when_the_processor_has_nothing_to_do(
+    patient: Pool, crowd: tuple[Clocks, list[Busy]], running_loop: asyncio.AbstractEventLoop
+) -> None:
     clocks, guests = crowd
-    patient.begin_spreading()
+    patient.begin_spreading(running_loop)
     clocks.go(0.001, processor=0.1)
     assert not patient.spread()
     assert all(map(has_moved_in, guests))
     assert patient.counts()["waiting"] == 0
 
 
-def test_who_comes_to_end_something_waits_for_no_busy_worker(patient: Pool, crowd: tuple[Clocks, list[Busy]]) -> None:
+def test_who_comes_to_end_something_waits_for_no_busy_worker(
+    patient: Pool, crowd: tuple[Clocks, list[Busy]], running_loop: asyncio.AbstractEventLoop
+) -> None:
     _, guests = crowd
     last = Guest(patient)
     with patient.lock:
@@ -409,12 +454,12 @@ def test_who_comes_to_end_something_waits_for_no_busy_worker(patient: Pool, crow
     assert has_moved_in(last)
     last.leave()
     assert has_moved_in(guests[1])
-    patient.begin_spreading()
+    patient.begin_spreading(running_loop)
     patient.spread()
 
 
 def test_who_had_to_wait_gets_their_last_worker_again_if_that_is_idle(
-    patient: Pool, monkeypatch: pytest.MonkeyPatch
+    patient: Pool, monkeypatch: pytest.MonkeyPatch, running_loop: asyncio.AbstractEventLoop
 ) -> None:
     first, second, busy = Guest(patient), Guest(patient), Busy(patient)
     with monkeypatch.context() as during:
@@ -425,7 +470,7 @@ def test_who_had_to_wait_gets_their_last_worker_again_if_that_is_idle(
         first.leave()
         second.leave()
         assert not first.ask(used)
-        patient.begin_spreading()
+        patient.begin_spreading(running_loop)
         clocks.go(0.001, processor=0.1)
         assert not patient.spread()
         assert first.worker is used
@@ -434,13 +479,15 @@ def test_who_had_to_wait_gets_their_last_worker_again_if_that_is_idle(
     first.leave()
 
 
-def test_streams_have_half_of_the_workers_at_most_and_leave_the_rest_to_others() -> None:
+def test_streams_have_half_of_the_workers_at_most_and_leave_the_rest_to_others(
+    running_loop: asyncio.AbstractEventLoop,
+) -> None:
     pool = Pool(4, patience=0)
     streams = [Guest(pool) for _ in range(3)]
     for stream in streams:
         stream.is_stream = True
     assert [stream.ask() for stream in streams] == [True, True, False]
-    assert pool.begin_spreading()
+    assert pool.begin_spreading(running_loop)
     assert not pool.spread()
     other = Guest(pool)
     assert other.ask()
