@@ -15,13 +15,23 @@ _BYTES: Final = bytes(range(256))
 
 
 def correct(request: HttpRequest) -> None:
-    """Have a multipart form whose charset is none of text read in the default one, as it is where Python knows no such.
+    """Have Django read a form in its charset, whatever it is called.
 
-    Python has codecs of other kinds, such as "hex" and "idna". Django takes their names, and fails when it reads the
-    form. The other kind of form is refused in all charsets but UTF-8.
+    Python has codecs of other kinds, such as "hex" and "idna". Django takes their names, and fails when it reads a
+    multipart form, which is read in the default charset here, as it is where Python knows no such. The other kind of
+    form is refused in all charsets but UTF-8, of whose names Django knows one.
     """
-    if request.content_type == MULTIPART and request.encoding and not _is_of_text(request.encoding):
+    if not request.encoding:
+        return
+    if request.content_type == MULTIPART and not is_of_text(request.encoding):
         request.encoding = settings.DEFAULT_CHARSET
+    elif request.content_type == URLENCODED and not is_djangos_utf8(request) and is_utf8(request.encoding):
+        request.encoding = "utf-8"
+
+
+def is_djangos_utf8(request: HttpRequest) -> bool:
+    """Return whether the encoding of a request is UTF-8 by the name that Django knows, or by being left out."""
+    return (request.encoding or "utf-8").lower() == "utf-8"
 
 
 def is_utf8(charset: str) -> bool:
@@ -33,8 +43,8 @@ def is_utf8(charset: str) -> bool:
 
 
 @functools.lru_cache(maxsize=64)
-def _is_of_text(charset: str) -> bool:
-    """Return whether it reads whatever comes, as Django reads it."""
+def is_of_text(charset: str) -> bool:
+    """Return whether a charset reads whatever comes, as Django reads it."""
     try:
         _BYTES.decode(charset, "replace")
         return codecs.lookup(charset).name != "punycode"  # from Python 3.13 on it reads anything, in its way

@@ -131,10 +131,8 @@ class DjangoHandler(_Resolving, ASGIHandler):
         if request is None:
             return None, cast("HttpResponse", refusal)
         content_types.correct(request)
-        if request.content_type == content_types.URLENCODED and request.encoding:
-            if not content_types.is_utf8(request.encoding):
-                return None, HttpResponseBadRequest()
-            request.encoding = "utf-8"  # the one spelling Django knows
+        if request.content_type == content_types.URLENCODED and not content_types.is_djangos_utf8(request):
+            return None, HttpResponseBadRequest()
         if not request.META.get("CONTENT_LENGTH"):
             size = body_file.seek(0, os.SEEK_END)
             body_file.seek(0)

@@ -5,19 +5,22 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from io import BytesIO
-from typing import Annotated, Any, BinaryIO, Final, TypeAlias
+from typing import Annotated, Any, BinaryIO, Final, TypeAlias, cast
 
+from django.conf import settings
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, RawPostDataException, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
+from django.http.request import MediaType
 from fastapi import Depends
 from starlette.datastructures import FormData
 from starlette.requests import HTTPConnection, Request
 
 from .bodies import Body, already_read
-from .content_types import FORMS, correct
+from .content_types import FORMS, MULTIPART, correct, is_djangos_utf8
 from .exceptions import ConfigurationError
-from .forms import from_form, parsing
+from .forms import from_multipart, from_urlencoded, parsing
 from .matches import match
 from .types import Receive, Scope
 from .visitors import CSRF, GIVERS, Meta, give
@@ -27,6 +30,7 @@ SLOT: Final = "django_fastapi.django_request"
 
 _KNOWN: Final = "django_fastapi.known_request"
 _HTTP_SCHEMES: Final = {"ws": "http", "wss": "https"}
+_JSON: Final = ("application/json", "application/problem+json")
 
 
 class Undecodable(BadRequest, ValueError):
@@ -59,6 +63,8 @@ class FastAPIRequest(ASGIRequest):
     Raises:
         BadRequest: A header or the query string cannot be decoded.
     """
+
+    _is_closed = False
 
     def __init__(self, scope: Scope, body: Body, connection: HTTPConnection) -> None:
         scheme = scope.get("scheme", "http")
@@ -111,7 +117,8 @@ class FastAPIRequest(ASGIRequest):
             self._connection = connection
 
     def close(self) -> None:
-        """Close what is open of the body and of uploaded files."""
+        """Close what is open of the body and of uploaded files; a form that cannot be read any more is empty then."""
+        self._is_closed = True
         self.__dict__.setdefault("_stream", BytesIO())
         super().close()
 
@@ -165,18 +172,32 @@ class FastAPIRequest(ASGIRequest):
         return self._connection
 
     def _load_post_and_files(self) -> None:
-        form = already_read(self._connection) if "_stream" not in vars(self) and self.method == "POST" else None
         try:
-            if isinstance(form, FormData) and self._source.is_taken:
-                self._post, self._files = from_form(form, self.encoding)
-            else:
+            if not self._take_form():
                 super()._load_post_and_files()
         except RawPostDataException:
             # Django has an empty form where the body was read in another way.
             self._mark_post_parse_error()
-        except SuspiciousOperation:
-            self._mark_post_parse_error()
-            raise
+        except Exception as error:
+            # What reports an error after the request reads the form as well, and is not to fail for it.
+            if self._is_closed or isinstance(error, BadRequest | SuspiciousOperation | MultiPartParserError):
+                self._mark_post_parse_error()
+            if not self._is_closed:
+                raise
+
+    def _take_form(self) -> bool:
+        """Take over the form that FastAPI has parsed; return whether there is one that Django does not refuse."""
+        form = already_read(self._connection) if "_stream" not in vars(self) and self.method == "POST" else None
+        if not isinstance(form, FormData) or not self._source.is_taken:
+            return False
+        if self.content_type == MULTIPART:
+            charset = (self.content_params or {}).get("charset", "utf-8")
+            self._post, self._files = from_multipart(form, charset, self.encoding or settings.DEFAULT_CHARSET)
+            return True
+        if not is_djangos_utf8(self):
+            return False
+        self._post, self._files = from_urlencoded(form)
+        return True
 
 
 class RequestSlot:
@@ -328,27 +349,55 @@ def known_request(scope: Scope) -> HttpRequest | None:
     if isinstance(known := scope.get(_KNOWN), HttpRequest):
         return known
     try:
-        return make_django_request(scope)
+        request = make_django_request(scope)
     except Undecodable:
         return None
+    # Without a body the form is empty, and yet an error to Django in some charsets.
+    cast("Any", request)._mark_post_parse_error()  # noqa: SLF001
+    return request
 
 
 def preferred_type(scope: Scope, media_types: Sequence[str]) -> str | None:
     """Return which of some media types the client takes most gladly (RFC 9110, section 12.5.1); None if it takes none.
 
+    Of those it takes as gladly, it is one that it names rather than one in a range, and then the one it names first.
+    Parameters other than `q` do not count: what a client says of a charset or a version is no reason to send HTML.
+
     Args:
         scope: The scope of the request.
-        media_types: Those there are; the first is returned if `Accept` cannot be read.
+        media_types: Those there are; the first is returned if `Accept` is missing, is empty or cannot be read.
     """
     try:
-        return make_bare_request(scope).get_preferred_type(media_types)
+        ranges = _accepted(scope)
     except Exception:  # noqa: BLE001 (Django's parser of headers raises several)
         return media_types[0]
+    ranks = {media_type: _rank(media_type, ranges) for media_type in media_types}
+    chosen = max(media_types, key=ranks.__getitem__)
+    return chosen if ranks[chosen][0] > 0 else None
 
 
 def prefers_json(scope: Scope) -> bool:
     """Return whether the client takes JSON at least as gladly as HTML.
 
-    A browser names `text/html`; API clients name JSON or send `*/*`.
+    A browser names `text/html`; API clients name JSON or send `*/*`. Of those that take neither, such as one for
+    pictures, it is who names another kind of JSON.
     """
-    return preferred_type(scope, ["application/json", "text/html"]) == "application/json"
+    chosen = preferred_type(scope, (*_JSON, "text/html"))
+    if chosen is None:
+        return any(one.sub_type.endswith("+json") and one.quality > 0 for one in _accepted(scope))
+    return chosen in _JSON
+
+
+def _accepted(scope: Scope) -> list[MediaType]:
+    sent = ",".join(value.decode("latin-1") for name, value in scope.get("headers", ()) if name == b"accept")
+    return [MediaType(one) for one in sent.split(",") if one.strip()] or [MediaType("*/*")]
+
+
+def _rank(media_type: str, ranges: Sequence[MediaType]) -> tuple[float, int, int]:
+    """Return how gladly a media type is taken, by the most specific range that it is in: the more, the better."""
+    names = (media_type, f"{media_type.partition('/')[0]}/*", "*/*")
+    for width, name in enumerate(names):
+        places = [place for place, one in enumerate(ranges) if f"{one.main_type}/{one.sub_type}" == name]
+        if places:
+            return max((ranges[place].quality, -width, -place) for place in places)
+    return 0, 0, 0

@@ -107,6 +107,16 @@ def find(kind: str) -> Any | None:
     return next((middleware for middleware in made if middleware is not None), None)
 
 
+def is_left_to_project(path: str) -> bool:
+    """Return whether a middleware does nothing around a route that the project's own does not do for every request.
+
+    Django's own for sessions and for messages make what somebody asks for, and save it. So does `take_leave`, after all
+    that may still change it, and for both to do it would be to save twice, and to send each cookie twice (RFC 6265,
+    section 4.1.1). The others also check or activate something.
+    """
+    return path in {SESSION, MESSAGES} and find(path) is not None
+
+
 def has_news(request: HttpRequest) -> bool:
     """Return whether the response to a request is any business of the middleware."""
     given = vars(request)

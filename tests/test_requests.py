@@ -1,5 +1,6 @@
 import asyncio
 import functools
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -53,9 +54,31 @@ def test_a_websocket_is_a_get() -> None:
         ("text/html", False),
         ("text/html, application/json;q=0.9", False),
         ("text/html;q=0.1, application/json;q=0.9", True),
+        ("text/html, application/json;charset=utf-8", False),
+        ("text/html;charset=utf-8, application/json;q=0.9", False),
         ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", False),
+        ("image/avif,image/webp,image/*,*/*;q=0.8", True),
+        ("application/json; charset=utf-8", True),
+        ("Application/JSON;version=2", True),
+        ("application/problem+json", True),
+        ("application/problem+json;charset=utf-8, text/html;q=0.9", True),
+        ("application/hal+json, application/json;charset=utf-8", True),
+        ("application/vnd.api+json", True),
+        ("application/hal+json;q=0", False),
+        ("application/hal+json, text/html;q=0.5", False),
+        ("application/*", True),
+        ("application/*;q=0.5, text/html;q=0.6", False),
+        ("text/*", False),
+        ("text/*, application/json;q=0.9", False),
+        ("text/html, */*", False),
+        ("text/html;q=0, */*", True),
+        ("application/json;q=0, */*", True),
+        ("application/*;q=0, */*", False),
+        ("*/*;q=0", False),
         ("image/png", False),
-        ("", False),
+        ("text/plain", False),
+        ("", True),
+        (" , ", True),
         ("\xff;;q=x,/", False),
         ("text/html; a*=bogus''%41", True),
         ("text/html;a*1;a*=x", True),
@@ -64,6 +87,11 @@ def test_a_websocket_is_a_get() -> None:
 def test_who_prefers_json(accept: str | None, *, expected: bool) -> None:
     headers = [] if accept is None else [(b"accept", accept.encode("latin-1"))]
     assert prefers_json({**SCOPE, "headers": headers}) is expected
+
+
+def test_who_prefers_json_may_say_so_in_several_headers() -> None:
+    headers = [(b"accept", b"text/html;q=0.5"), (b"accept", b"application/json")]
+    assert prefers_json({**SCOPE, "headers": headers})
 
 
 @pytest.mark.parametrize("content_type", [b"text/plain; a*=bogus''%41", b"text/plain;a*1;a*=x"])
@@ -621,3 +649,46 @@ def test_a_part_of_a_form_whose_header_cannot_be_read_is_400(build: Build, api: 
 
     answer = fetch(build(), "/names", "POST", content=UNREADABLE_PART, headers={"Content-Type": MULTIPART})
     assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/django", "/fastapi", "/plain"])
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/x-www-form-urlencoded; charset=iso-8859-1", b"a=%E9"),
+        ("multipart/form-data; boundary=b", b"--b--\r\n"),
+        ("multipart/form-data; boundary=b", b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--b--\r\n'),
+    ],
+)
+def test_what_logs_an_error_may_read_the_form_whatever_it_is(
+    path: str, content_type: str, body: bytes, api: FastAPI, build: Build
+) -> None:
+    """As `AdminEmailHandler` does, when the request is over."""
+    seen: list[Any] = []
+
+    class FormHandler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            request: Any = vars(record)["request"]
+            seen.append((request.POST, request.FILES))
+
+    @api.post("/django")
+    def django_alone(request: DjangoRequest) -> None:
+        raise LookupError(request.path)
+
+    @api.post("/fastapi")
+    async def fastapi_first(request: DjangoRequest, starlette_request: Request) -> None:
+        await starlette_request.form()
+        raise LookupError(request.path)
+
+    @api.post("/plain")
+    async def plain(request: Request) -> None:
+        raise LookupError(request.url.path)
+
+    logger, handler = logging.getLogger("django.request"), FormHandler()
+    logger.addHandler(handler)
+    try:
+        client = Client(build(), raise_server_exceptions=False)
+        assert client.post(path, content=body, headers={"content-type": content_type}).status_code == 500
+    finally:
+        logger.removeHandler(handler)
+    assert len(seen) == 1

@@ -17,6 +17,7 @@ from django_fastapi.exceptions import ConfigurationError, IncompleteResponse
 from django_fastapi.refusals import PROCESS_EXCEPTION, problem_of
 from django_fastapi.requests import SLOT, FastAPIRequest, django_request, load_body
 from django_fastapi.types import ASGIApp, Receive, Scope, Send
+from django_fastapi.visitors import is_left_to_project
 
 from .answers import send_response
 from .exchanges import Exchange
@@ -40,7 +41,9 @@ class DjangoMiddleware:
     Its synchronous code runs on the request's thread, which is held until the middleware has returned its response.
     `process_view` is called with the endpoint; `process_exception` with what the endpoint raised, unless that is
     FastAPI's own way of answering (`HTTPException`, an invalid request) or has a handler of the project's;
-    `process_template_response` for a `TemplateResponse` of the middleware itself. WebSockets pass by.
+    `process_template_response` for a `TemplateResponse` of the middleware itself. WebSockets pass by. So do requests
+    at Django's own middleware for sessions and for messages, if `MIDDLEWARE` has such: what an endpoint asks for is
+    there anyway, and is saved once.
 
     Args:
         app: The application inside.
@@ -90,7 +93,7 @@ class _Around:
         return serve
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._loaded is None or scope["type"] != "http":
+        if self._loaded is None or scope["type"] != "http" or is_left_to_project(self._loaded.name):
             await app(scope, receive, send)
             return
         request = Request(scope, receive)

@@ -4,18 +4,22 @@ import gzip
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated, Any
 
+import httpx
 import pytest
 from django.contrib import messages
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.cache import cache
+from django.db import connection
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
+from django.test.utils import CaptureQueriesContext
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.translation import gettext
-from fastapi import APIRouter, FastAPI, Form, Request
+from fastapi import APIRouter, FastAPI, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, StreamingResponse
 from pytest_django import Settings
 
-from django_fastapi import DjangoRequest, auth
+from django_fastapi import DjangoRequest, auth, django_request
 from django_fastapi.middleware import DjangoMiddleware
 from django_fastapi.shortcuts import render
 from django_fastapi.testing import Client
@@ -30,11 +34,12 @@ LOCALE = "django.middleware.locale.LocaleMiddleware"
 CSRF = "django.middleware.csrf.CsrfViewMiddleware"
 
 
-def put(api: FastAPI, place: str, middleware: str) -> APIRouter | FastAPI:
+def put(api: FastAPI, place: str, *middleware: str) -> APIRouter | FastAPI:
     if place == "api":
-        api.add_middleware(DjangoMiddleware, middleware=middleware)
+        for one in reversed(middleware):
+            api.add_middleware(DjangoMiddleware, middleware=one)
         return api
-    return APIRouter(route_class=DjangoMiddleware.route_class(middleware))
+    return APIRouter(route_class=DjangoMiddleware.route_class(*middleware))
 
 
 def finish(api: FastAPI, routes: APIRouter | FastAPI) -> None:
@@ -209,11 +214,125 @@ def test_caching_middleware_keeps_a_whole_answer(api: FastAPI, build: Build, set
     assert [client.get("/").json() for _ in range(3)] == [1, 1, 1]
 
 
-# Caches
+# What the project's `MIDDLEWARE` lists as well
 
 SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 AUTH = "django.contrib.auth.middleware.AuthenticationMiddleware"
 MESSAGES = "django.contrib.messages.middleware.MessageMiddleware"
+CONTRIB = (SESSIONS, LOCALE, CSRF, AUTH, MESSAGES)
+
+
+class OwnSessionMiddleware(SessionMiddleware):
+    """A project's own."""
+
+
+OWN_SESSIONS = f"{__name__}.OwnSessionMiddleware"
+
+
+def leave_something(request: HttpRequest) -> None:
+    get_token(request)
+    request.session["number"] = 1
+    messages.info(request, "Welcome.")
+
+
+def add_visits(routes: APIRouter | FastAPI) -> None:
+    @routes.get("/visit")
+    def visit(request: DjangoRequest) -> None:
+        leave_something(request)
+
+    @routes.get("/refusal")
+    def refuse(request: DjangoRequest) -> None:
+        leave_something(request)
+        raise HTTPException(409)
+
+    @routes.get("/end")
+    def end(request: DjangoRequest) -> None:
+        request.session.flush()
+
+    @routes.get("/look")
+    def look(request: DjangoRequest) -> list[Any]:
+        return [request.session.get("number"), [str(message) for message in messages.get_messages(request)]]
+
+
+def cookies_of(answer: httpx.Response) -> list[str]:
+    return sorted(line.partition("=")[0] for line in answer.headers.get_list("set-cookie"))
+
+
+@BOTH_PLACES
+@pytest.mark.django_db
+@pytest.mark.parametrize("listed", [CONTRIB, (OWN_SESSIONS, *CONTRIB[1:])])
+@pytest.mark.parametrize("saves_always", [False, True])
+@pytest.mark.parametrize("middleware", [CONTRIB, (SESSIONS,), (MESSAGES,)])
+def test_what_the_project_lists_too_is_saved_once(  # noqa: PLR0913, PLR0917 (fixtures)
+    api: FastAPI,
+    build: Build,
+    settings: Settings,
+    place: str,
+    listed: tuple[str, ...],
+    saves_always: bool,  # noqa: FBT001
+    middleware: tuple[str, ...],
+) -> None:
+    settings.MIDDLEWARE = list(listed)
+    settings.SESSION_SAVE_EVERY_REQUEST = saves_always
+    settings.MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+    routes = put(api, place, *middleware)
+    add_visits(routes)
+    finish(api, routes)
+    app = build()
+    for path in ("/visit", "/refusal"):
+        client = Client(app)
+        with CaptureQueriesContext(connection) as queries:
+            answer = client.get(path)
+        assert cookies_of(answer) == ["csrftoken", "messages", "sessionid"]
+        assert [query["sql"].split()[0] for query in queries if "session_data" in query["sql"]] == ["INSERT"]
+        assert client.get("/look").json() == [1, ["Welcome."]]
+        assert cookies_of(client.get("/end")) == ["sessionid"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("middleware", [SESSIONS, MESSAGES])
+def test_what_comes_after_a_middleware_is_saved_too(
+    api: FastAPI, build: Build, settings: Settings, middleware: str
+) -> None:
+    """A message that the session keeps, a secret of CSRF in the session, the work of an exception handler."""
+    settings.MIDDLEWARE = list(CONTRIB)
+    settings.CSRF_USE_SESSIONS = True
+    settings.MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+    routes = APIRouter(route_class=DjangoMiddleware.route_class(middleware))
+    add_visits(routes)
+
+    @routes.get("/wrong")
+    def wrong() -> None:
+        raise LookupError
+
+    @api.exception_handler(LookupError)
+    def handle(request: Request, _error: Exception) -> PlainTextResponse:
+        leave_something(django_request(request))
+        return PlainTextResponse("wrong", 404)
+
+    api.include_router(routes)
+    app = build()
+    for path in ("/visit", "/wrong"):
+        client = Client(app)
+        answer = client.get(path)
+        assert cookies_of(answer) == ["sessionid"]
+        assert client.get("/look").json() == [1, ["Welcome."]]
+        assert client.session["_csrftoken"]
+
+
+@BOTH_PLACES
+@pytest.mark.django_db
+def test_what_the_project_does_not_list_comes_with_the_middleware(api: FastAPI, build: Build, place: str) -> None:
+    routes = put(api, place, *CONTRIB)
+    add_visits(routes)
+    finish(api, routes)
+    client = Client(build())
+    assert cookies_of(client.get("/visit")) == ["csrftoken", "messages", "sessionid"]
+    assert client.get("/look").json() == [1, ["Welcome."]]
+
+
+# Caches
+
 CACHES = ("django.middleware.cache.UpdateCacheMiddleware", "django.middleware.cache.FetchFromCacheMiddleware")
 
 
@@ -253,6 +372,20 @@ def test_a_cache_keeps_the_answers_of_users_apart(
     ada.force_login(django_user_model.objects.create_user("ada"))
     bob.force_login(django_user_model.objects.create_user("bob"))
     assert [client.get("/me").json() for client in (ada, bob, Client(app), ada)] == ["ada", "bob", "", "ada"]
+
+
+@pytest.mark.parametrize("cached", ["api"], indirect=True)
+@pytest.mark.usefixtures("cached")
+@pytest.mark.django_db
+@pytest.mark.parametrize("page", ["/openapi.json", "/docs", "/redoc"])
+def test_a_cache_shows_the_pages_for_staff_to_nobody_else(
+    build: Build, settings: Settings, page: str, django_user_model: Any
+) -> None:
+    settings.FASTAPI_DOCS_ACCESS = "staff"
+    app = build()
+    staff = Client(app)
+    staff.force_login(django_user_model.objects.create_user("ada", is_staff=True))
+    assert [client.get(page).status_code for client in (staff, Client(app), staff)] == [200, 401, 200]
 
 
 @AROUND_BOTH
