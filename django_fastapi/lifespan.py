@@ -36,7 +36,7 @@ class Lifespan:
         """Start the application.
 
         Raises:
-            LifespanFailed: The application could not start; its traceback is the message.
+            LifespanFailed: The application could not start; its traceback is the message, what it raised the cause.
         """
         self.state.clear()
         self._to_app, self._from_app = asyncio.Queue(), asyncio.Queue()
@@ -47,7 +47,8 @@ class Lifespan:
         """End the application; nothing happens if it is not running.
 
         Raises:
-            LifespanFailed: The application failed while it ended; its traceback is the message.
+            LifespanFailed: The application failed while it ended; its traceback is the message, what it raised the
+                cause.
         """
         if self._task is not None and self.is_running:
             await self._tell("shutdown")
@@ -66,14 +67,17 @@ class Lifespan:
         if not answer.done() and self._from_app.empty():
             # The specification: an application that raises or returns without an answer has no lifespan.
             answer.cancel()
-            if not self._task.cancelled():
-                self._task.exception()
+            _exception_of(self._task)
             return
         message = await answer
         if message["type"] == f"lifespan.{phase}.failed":
             await asyncio.wait({self._task})
-            self._task.exception()
-            raise LifespanFailed(message.get("message", ""))
+            raise LifespanFailed(message.get("message", "")) from _exception_of(self._task)
+
+
+def _exception_of(task: asyncio.Task[None]) -> BaseException | None:
+    """Return what a task that is over has raised, which asyncio would else complain that nobody has asked for."""
+    return None if task.cancelled() else task.exception()
 
 
 class SiteLifespan:

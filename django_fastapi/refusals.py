@@ -15,7 +15,7 @@ from django.core.exceptions import (
     PermissionDenied,
     SuspiciousOperation,
 )
-from django.http import Http404
+from django.http import Http404, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.utils.functional import Promise
 from fastapi import FastAPI
@@ -28,7 +28,7 @@ from fastapi.exceptions import HTTPException, RequestValidationError, WebSocketR
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.status import HTTP_422_UNPROCESSABLE_CONTENT, WS_1008_POLICY_VIOLATION
 from starlette.websockets import WebSocket, WebSocketState
@@ -38,6 +38,7 @@ from .exceptions import (
     BadRequest,
     Conflict,
     Fault,
+    LifespanFailed,
     PreconditionFailed,
     PreconditionRequired,
     SessionsUnavailable,
@@ -75,6 +76,7 @@ _AWAY: Final = Problem(
 )
 _UNHANDLED: Final = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, is_logged=True)
 _DENIAL: Final = "websocket.http.response"
+_LONGEST_REASON: Final = 123  # bytes (RFC 6455, section 5.5, less the two of the code)
 
 PROCESS_EXCEPTION: Final = "django_fastapi.process_exception"
 """The key in a scope of a coroutine function that is shown an exception first; it may return a response."""
@@ -89,10 +91,12 @@ def problem_of(error: Exception) -> Problem:
     """Return what a client is told of an exception; that of an unknown one is a bare 500.
 
     Django's exceptions have the status that Django gives them, and their text is repeated only where it is meant for
-    the user: that of `Http404`, `PermissionDenied` and `BadRequest`. A database, or a cache of sessions, that is away
-    is 503.
+    the user: that of `Http404`, `PermissionDenied` and `BadRequest`. A client that went away before the end of its body
+    is told 400, though it does not hear it. A database, or a cache of sessions, that is away is 503, also where it kept
+    a lifespan from starting.
     """
-    return _refusal(error) or (_AWAY if isinstance(error, SessionsUnavailable) or is_away(error) else _UNHANDLED)
+    cause = error.__cause__ if isinstance(error, LifespanFailed) and error.__cause__ is not None else error
+    return _refusal(error) or (_AWAY if isinstance(cause, SessionsUnavailable) or is_away(cause) else _UNHANDLED)
 
 
 def install_handlers(api: FastAPI) -> None:
@@ -166,7 +170,7 @@ def _install_last_handler(app: Starlette) -> None:
 
 
 class _LastHandler:
-    """The handler of `Exception`: the project's own, if there is one, as long as `DEBUG` is off.
+    """The handler of `Exception`: the project's own, if there is one, as long as `DEBUG` is off and a client listens.
 
     Args:
         own: The project's.
@@ -177,7 +181,7 @@ class _LastHandler:
 
     async def __call__(self, request: Request, error: Exception) -> Response:
         """Return the answer to an exception."""
-        if self._own is None or settings.DEBUG:
+        if self._own is None or settings.DEBUG or _is_cut_off(error):
             return await answer_unhandled(request.scope, error)
         response: Response = await _call(self._own, request, error)
         return response
@@ -192,11 +196,22 @@ def _refusal(error: Exception) -> Problem | None:
     for kind, status in _TALKING.items():
         if isinstance(error, kind):
             return Problem(status, _words(error))
-    if isinstance(error, SuspiciousOperation | MultiPartParserError):
+    if isinstance(error, SuspiciousOperation | MultiPartParserError) or _is_cut_off(error):
         return Problem(HTTPStatus.BAD_REQUEST)
     if isinstance(error, ObjectDoesNotExist) and DOES_NOT_EXIST_404.get():
         return Problem(HTTPStatus.NOT_FOUND)
     return None
+
+
+def _is_cut_off(error: BaseException) -> bool:
+    """Return whether an exception says that the client went away before the end of its body.
+
+    Django's also stands for an error of the operating system, such as a disk that is full, and has it as its cause.
+    There is no handler for these: Starlette raises its own as well where an answer breaks off, which stays as it is.
+    """
+    if isinstance(error, UnreadablePostError):
+        return error.__cause__ is None or _is_cut_off(error.__cause__)
+    return isinstance(error, ClientDisconnect)
 
 
 def _words(error: Exception) -> str | Promise | None:
@@ -211,16 +226,24 @@ async def _answer_http_exception(connection: Request | WebSocket, error: Starlet
 
 
 async def _answer(
-    connection: Request | WebSocket, problem: Problem, close_code: int = WS_1008_POLICY_VIOLATION
+    connection: Request | WebSocket, problem: Problem, close_code: int = WS_1008_POLICY_VIOLATION, reason: str = ""
 ) -> Response | None:
-    """Return the answer to a request, or to the handshake of a WebSocket; one that has been accepted is closed."""
+    """Return the answer to a request, or to the handshake of a WebSocket; one that has been accepted is closed.
+
+    Args:
+        connection: The request or WebSocket.
+        problem: The error.
+        close_code: What a WebSocket is closed with.
+        reason: Words for that, of which there may be too many.
+    """
     response = respond(connection.scope, problem)
     if isinstance(connection, Request):
         return response
     if connection.application_state is WebSocketState.CONNECTING and _DENIAL in connection.scope.get("extensions", {}):
         return response
     if connection.application_state is not WebSocketState.DISCONNECTED:
-        await connection.close(close_code)
+        cut = reason.encode("utf-8", "replace")[:_LONGEST_REASON].decode("utf-8", "ignore")
+        await connection.close(close_code, cut)
     return None
 
 
@@ -247,9 +270,10 @@ async def _answer_precondition(connection: Request | WebSocket, error: Exception
     return await _answer(connection, problem)
 
 
-async def _close_invalid_websocket(websocket: WebSocket, error: WebSocketRequestValidationError) -> None:
-    errors: Any = list_errors(error, websocket)  # FastAPI's own handler has them as the reason, too
-    await websocket.close(WS_1008_POLICY_VIOLATION, reason=errors)
+async def _answer_invalid_websocket(websocket: WebSocket, error: WebSocketRequestValidationError) -> Response | None:
+    errors = list_errors(error, websocket)
+    reason = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in errors)
+    return await _answer(websocket, Problem(HTTP_422_UNPROCESSABLE_CONTENT, errors=errors), reason=reason)
 
 
 async def _refuse(connection: Request | WebSocket, error: Exception) -> Any:
@@ -278,5 +302,5 @@ async def _call(handler: Handler, connection: Request | WebSocket, error: Except
 _REPLACED: Final[Mapping[Any, tuple[Handler, Handler]]] = {
     StarletteHTTPException: (http_exception_handler, _answer_http_exception),
     RequestValidationError: (request_validation_exception_handler, _answer_invalid_request),
-    WebSocketRequestValidationError: (websocket_request_validation_exception_handler, _close_invalid_websocket),
+    WebSocketRequestValidationError: (websocket_request_validation_exception_handler, _answer_invalid_websocket),
 }

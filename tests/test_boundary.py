@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from pytest_django import Settings
 from starlette.background import BackgroundTask, BackgroundTasks as StarletteBackgroundTasks
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -167,6 +168,32 @@ async def test_an_answer_that_broke_off_is_raised_so_that_the_server_cuts_it(
     assert caught.value.__suppress_context__, "the server would print the traceback of the exception once more"
     assert sent[-1] == {"type": "http.response.body", "body": b"half", "more_body": True}
     assert len(errors(caplog)) == 1
+
+
+@pytest.mark.anyio
+async def test_an_answer_whose_client_goes_away_half_way_is_cut_as_well(caplog: pytest.LogCaptureFixture) -> None:
+    api = FastAPI()
+
+    @api.get("/numbers")
+    async def numbers() -> StreamingResponse:
+        return StreamingResponse(iter("123"))
+
+    async def lose(scope: Scope, receive: Receive, send: Send) -> None:
+        async def lose_second(message: Message) -> None:
+            if message.get("body") == b"2":
+                raise OSError
+            await send(message)
+
+        await Boundary(api)(scope, receive, lose_second)
+
+    install_handlers(api)
+    asgi = {"version": "3.0", "spec_version": "2.4"}  # in which `send` may raise
+    scope = {"type": "http", "method": "GET", "path": "/numbers", "headers": [], "query_string": b"", "asgi": asgi}
+    with pytest.raises(IncompleteResponse):
+        await call(lose, scope, [])
+    [record] = caplog.records
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], ClientDisconnect)
 
 
 @pytest.mark.anyio

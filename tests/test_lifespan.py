@@ -1,18 +1,22 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
 from fastapi import APIRouter, FastAPI, Request
-from pytest_django import Settings
-from starlette.types import ASGIApp, Message
+from pytest_django import DjangoDbBlocker, Settings
+from starlette.types import ASGIApp, Message, Receive, Send
 
 from django_fastapi.exceptions import LifespanFailed
 from django_fastapi.lifespan import Lifespan, SiteLifespan
 from django_fastapi.registry import APIRegistry
 
 from .conftest import fetch
+from .test_health import database
 
 pytestmark = pytest.mark.anyio
 
@@ -152,6 +156,55 @@ def test_a_start_that_fails_is_tried_again_with_the_next_request() -> None:
     for _ in range(2):
         with pytest.raises(LifespanFailed):
             asyncio.run(lifespan.ensure_started())
+
+
+async def test_what_kept_it_from_starting_is_the_cause() -> None:
+    with pytest.raises(LifespanFailed) as caught:
+        await site(recording([], "a"), recording([], "b", fails="startup")).startup()
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+async def test_one_that_is_cancelled_while_it_fails_has_failed() -> None:
+    async def app(_scope: object, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "not today"})
+        raise asyncio.CancelledError
+
+    with pytest.raises(LifespanFailed, match="not today"):
+        await Lifespan(app).startup()
+
+
+def test_a_database_that_is_away_when_it_starts_is_503_until_it_is_back(
+    build: Callable[[], ASGIApp],
+    api: FastAPI,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    @asynccontextmanager
+    async def lifespan(_app: Any) -> AsyncIterator[None]:
+        await sync_to_async(connect)()
+        yield
+
+    def connect() -> None:
+        connections["gone"].ensure_connection()
+
+    api.include_router(APIRouter(lifespan=lifespan))
+    api.get("/page")(lambda: "served")
+    app = build()
+    file = tmp_path / "gone" / "db"
+    with django_db_blocker.unblock(), database("gone", ENGINE="django.db.backends.sqlite3", NAME=file):
+        for path in ("/page", "/unknown"):
+            answer = fetch(app, path)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+            assert answer.json()["request_id"] == answer.headers["x-request-id"]
+            assert str(tmp_path) not in answer.text
+        assert [record.getMessage().partition(" (")[0] for record in caplog.records] == [
+            "Service Unavailable: GET /page",
+            "Service Unavailable: GET /unknown",
+        ]
+        file.parent.mkdir()
+        assert fetch(app, "/page").json() == "served"
 
 
 def test_each_api_sees_the_state_of_its_own_lifespan(

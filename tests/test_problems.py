@@ -60,6 +60,7 @@ def test_the_form_is_problem_details(settings: Settings, status: int, *, by_sett
     ("accept", "expected"),
     [
         ("application/problem+json", True),
+        ("application/problem+json; charset=utf-8", True),
         ("application/problem+json, application/json", True),
         ("application/json;q=0.5, application/problem+json", True),
         ("application/json", False),
@@ -69,6 +70,7 @@ def test_the_form_is_problem_details(settings: Settings, status: int, *, by_sett
         ("application/*", False),
         ("text/html", False),
         ("application/problem+json;q=0", False),
+        ("application/json;q=0, */*", True),
         ("", False),
         (";;,/,q=", False),
     ],

@@ -1,3 +1,5 @@
+import errno
+import io
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -15,12 +17,13 @@ from django.core.exceptions import (
     TooManyFilesSent,
 )
 from django.core.handlers.exception import response_for_exception
-from django.http import Http404
+from django.core.signals import got_request_exception
+from django.http import Http404, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.test import RequestFactory
 from django.urls import Resolver404, path, resolve
 from django.utils.translation import gettext_lazy
-from fastapi import APIRouter, FastAPI, HTTPException, WebSocket
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, WebSocket
 from pytest_django import Settings
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
@@ -29,6 +32,7 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.types import ASGIApp, Message
 from starlette.websockets import WebSocketDisconnect
 
+from django_fastapi import DjangoRequest
 from django_fastapi.boundary import Boundary
 from django_fastapi.exceptions import (
     BadRequest,
@@ -41,6 +45,7 @@ from django_fastapi.exceptions import (
 from django_fastapi.refusals import install_handlers, problem_of
 from django_fastapi.registry import APIRegistry
 
+from .asgi import ask, make_scope
 from .conftest import fetch
 
 PRIVATE = "in the cellar"
@@ -141,6 +146,73 @@ def test_our_own_exceptions_have_their_status() -> None:
 def test_any_other_exception_is_a_bare_500() -> None:
     problem = problem_of(LookupError(PRIVATE))
     assert (problem.status, problem.detail, problem.is_logged) == (500, None, True)
+
+
+def reading() -> FastAPI:
+    """Return an API whose endpoints read the body, each in another way."""
+    api = FastAPI()
+
+    @api.post("/stream")
+    async def stream(request: Request) -> int:
+        return sum([len(chunk) async for chunk in request.stream()])
+
+    @api.post("/starlette")
+    async def starlette(request: Request) -> int:
+        return len(await request.body())
+
+    @api.post("/loaded")
+    async def loaded(request: DjangoRequest) -> int:
+        await request.aload_body()
+        return len(request.body)
+
+    @api.post("/body")
+    def body(request: DjangoRequest) -> int:
+        return len(request.body)
+
+    @api.post("/read")
+    def read(request: DjangoRequest) -> int:
+        return len(request.read())
+
+    return api
+
+
+@pytest.mark.parametrize("has_own_handler", [False, True])
+@pytest.mark.parametrize("reader", ["stream", "starlette", "loaded", "body", "read"])
+def test_a_body_that_breaks_off_is_nobodys_fault_whoever_reads_it(
+    registry: APIRegistry,
+    build: Callable[[], ASGIApp],
+    caplog: pytest.LogCaptureFixture,
+    reader: str,
+    *,
+    has_own_handler: bool,
+) -> None:
+    told: list[object] = []
+
+    def note(sender: object, **_: object) -> None:
+        told.append(sender)
+
+    registry.set_default(reading())
+    if has_own_handler:
+        registry.get_default().add_exception_handler(Exception, mine)
+    scope = make_scope(f"/{reader}", "POST", headers=[(b"content-length", b"100")])
+    got_request_exception.connect(note)
+    try:
+        answer = ask(build(), scope, [b"x"], is_whole=False)
+    finally:
+        got_request_exception.disconnect(note)
+    assert (answer.status, answer.body) == (400, b'{"detail":"Bad Request"}')
+    assert [(record.levelname, record.exc_info) for record in caplog.records] == [("WARNING", None)]
+    assert told == []
+
+
+def test_a_body_that_the_site_itself_cannot_read_is_a_bug(rf: RequestFactory) -> None:
+    class Broken(io.RawIOBase):
+        def read(self, _size: int = -1, /) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(UnreadablePostError) as caught:
+        rf.post("/", **{"wsgi.input": Broken()}).body  # type: ignore[arg-type]  # noqa: B018
+    assert problem_of(caught.value).status == 500
 
 
 def mine(_request: Request, error: Exception) -> Response:
@@ -314,6 +386,74 @@ async def test_a_websocket_of_a_server_without_denials_is_closed() -> None:
     scope = {"type": "websocket", "path": "/before", "headers": [], "query_string": b""}
     await socket_api(PermissionDenied())(scope, receive, send)
     assert sent == [{"type": "websocket.close", "code": 1008, "reason": ""}]
+
+
+@pytest.fixture
+def strict() -> FastAPI:
+    """Give an API with WebSockets that want a number, one of them asked for after it was accepted."""
+    api = FastAPI()
+
+    async def accept(websocket: WebSocket) -> None:
+        await websocket.accept()
+
+    @api.websocket("/before")
+    @api.websocket("/after", dependencies=[Depends(accept)])
+    async def numbers(_websocket: WebSocket, number: int) -> None:
+        """Be asked."""
+
+    install_handlers(api)
+    return api
+
+
+INVALID = "?number=" + "x" * 20
+
+
+def test_a_websocket_with_invalid_parameters_is_denied_in_the_one_form(strict: FastAPI) -> None:
+    client = TestClient(Boundary(strict))
+    with pytest.raises(WebSocketDenialResponse) as denied, client.websocket_connect(f"/before{INVALID}"):
+        pass
+    assert denied.value.status_code == 422
+    [error] = denied.value.json()["detail"]
+    assert (error["type"], error["loc"]) == ("int_parsing", ["query", "number"])
+    with pytest.raises(WebSocketDenialResponse) as denied, client.websocket_connect("/before", headers=DETAILS):
+        pass
+    assert (denied.value.status_code, denied.value.json()["status"]) == (422, 422)
+    assert denied.value.json()["errors"][0]["type"] == "missing"
+
+
+def test_a_websocket_with_invalid_parameters_is_closed_if_it_was_accepted(strict: FastAPI) -> None:
+    client = TestClient(Boundary(strict))
+    with client.websocket_connect(f"/after{INVALID}") as session, pytest.raises(WebSocketDisconnect) as closed:
+        session.receive_text()
+    assert closed.value.code == 1008
+    assert closed.value.reason.startswith("query.number: Input should be a valid integer")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("language", ["en", "ja"])
+async def test_the_reason_a_websocket_is_closed_with_is_a_text_that_fits_in_its_frame(language: str) -> None:
+    api = FastAPI()
+
+    @api.websocket("/")
+    async def numbers(_websocket: WebSocket, one: int, two: int, three: int) -> None:
+        """Be asked."""
+
+    install_handlers(api)
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"accept-language", language.encode())]
+    scope = {"type": "websocket", "path": "/", "headers": headers, "query_string": b"one=x&two=y"}
+    await api(scope, receive, send)
+    [closed] = sent
+    assert (closed["type"], closed["code"]) == ("websocket.close", 1008)
+    assert closed["reason"].startswith("query.one: ")
+    assert 120 < len(closed["reason"].encode()) <= 123
 
 
 def test_an_api_mounted_by_an_included_router_has_the_handlers_too(settings: Settings) -> None:
