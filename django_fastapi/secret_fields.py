@@ -5,6 +5,7 @@ what has it by `json_schema_extra`.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Final, cast, get_args
 
@@ -27,7 +28,16 @@ def declared_secrets(route: BaseRoute) -> frozenset[str]:
     Args:
         route: A route; one that is not FastAPI's declares nothing.
     """
-    return _declared(_Identity(route))
+    return _declared(_Identity(route)).secrets
+
+
+def declared_names(route: BaseRoute) -> frozenset[str]:
+    """Return the names of all fields and models that a route declares, for itself or by a dependency.
+
+    Args:
+        route: A route; one that is not FastAPI's declares nothing.
+    """
+    return _declared(_Identity(route)).names
 
 
 def lone_body(route: BaseRoute) -> str | None:
@@ -54,17 +64,29 @@ class _Identity:
         return isinstance(other, _Identity) and self.route is other.route
 
 
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    """What a route declares: the names of what is secret, and those of everything."""
+
+    secrets: frozenset[str]
+    names: frozenset[str]
+
+
 @lru_cache(maxsize=_ROUTES)
-def _declared(key: _Identity) -> frozenset[str]:
+def _declared(key: _Identity) -> _Declared:
     fields = list(_fields(getattr(key.route, "dependant", None)))
     is_one_body = [kind for kind, _ in fields].count(BODY) == 1
+    secrets: set[str] = set()
     names: set[str] = set()
     for kind, field in fields:
         own = (field.alias, BODY) if kind == BODY and is_one_body else (field.alias,)
         annotation: Any = Annotated[field.field_info.annotation, field.field_info]
-        found = {name for schema in _schemas(annotation) for one in own for name in _passwords(schema, one)}
-        names |= found | set(_aliases(annotation, found))
-    return frozenset(names)
+        schemas = _schemas(annotation)
+        found = {name for schema in schemas for one in own for name in _passwords(schema, one)}
+        secrets |= found | set(_aliases(annotation, found))
+        members = {name for schema in schemas for name in _names(schema)}
+        names |= {*own, *members, *_aliases(annotation, members)}
+    return _Declared(frozenset(secrets), frozenset(names))
 
 
 @lru_cache(maxsize=_ROUTES)
@@ -90,6 +112,18 @@ def _schemas(annotation: Any) -> list[dict[str, Any]]:
         return [TypeAdapter(annotation).json_schema(by_alias=by_alias) for by_alias in (True, False)]
     except PydanticUserError:  # a type without a form in JSON
         return []
+
+
+def _names(part: Any) -> Iterator[str]:
+    """Yield the names of all fields and models in a JSON schema."""
+    if isinstance(part, list):
+        for item in cast("list[object]", part):
+            yield from _names(item)
+    elif isinstance(part, dict):
+        for key, value in cast("dict[str, Any]", part).items():
+            if key in ("properties", "$defs") and isinstance(value, dict):
+                yield from cast("dict[str, Any]", value)
+            yield from _names(value)
 
 
 def _passwords(schema: dict[str, Any], name: str) -> Iterator[str]:

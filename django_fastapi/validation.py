@@ -1,7 +1,8 @@
 """The errors of a 422: what FastAPI lists, without secrets, and in Django's words for other languages than English."""
 
+import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from starlette.requests import HTTPConnection
 
 from .languages import Translatable, is_english, language_of, speaking
 from .redaction import IsSecret, redact, secrets_of
+from .secret_fields import declared_names
 
 _Error = Mapping[str, Any]
 
@@ -52,22 +54,25 @@ def list_errors(error: ValidationException, connection: HTTPConnection) -> list[
         error: What FastAPI raised.
         connection: The request or WebSocket it was raised for.
     """
-    is_secret = secrets_of(connection.scope.get("route"))
+    route = connection.scope.get("route")
+    declared = declared_names(route) if route is not None else frozenset[str]()
+    encode = functools.partial(_encode, is_secret=secrets_of(route), declared=declared)
     has_no_json = isinstance(error, RequestValidationError) and isinstance(error.body, bytes)
     language = language_of(connection.scope)
     with speaking(language):
         return [
-            _encode(_without_input(one) if _is_unread(one, has_no_json=has_no_json) else one, is_secret)
+            encode(_without_input(one) if _is_unread(one, has_no_json=has_no_json) else one)
             for one in map(_say_again if is_english(language) else _translate, error.errors())
         ]
 
 
-def _encode(error: _Error, is_secret: IsSecret) -> dict[str, Any]:
+def _encode(error: _Error, is_secret: IsSecret, declared: Collection[str]) -> dict[str, Any]:
     try:
-        encoded = redact(jsonable_encoder(error), is_secret)
+        encoded = redact(jsonable_encoder(error), is_secret, declared)
         json.dumps(encoded, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
-        return redact({name: jsonable_encoder(error[name]) for name in ("type", "loc", "msg")}, is_secret)
+        bare = {name: jsonable_encoder(error[name]) for name in ("type", "loc", "msg")}
+        return redact(bare, is_secret, declared)
     return encoded
 
 

@@ -13,11 +13,11 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from django_fastapi.concurrency import run
 from django_fastapi.exceptions import BadRequest
 from django_fastapi.request_ids import HEADER, request_id
-from django_fastapi.requests import SLOT, RequestSlot, make_django_request
+from django_fastapi.requests import SLOT, RequestSlot, make_django_request, preferred_type
 from django_fastapi.types import Scope
 
 from .explanations import explain
-from .failures import chain_of
+from .failures import chain_of, scope_inside
 from .panels import make_panel
 from .reporters import make_reporter
 from .serializations import restore_cause
@@ -57,10 +57,11 @@ async def aexplain(error: Exception, scope: Scope, status: int) -> Explained:
 
 def _explain(error: Exception, scope: Scope, status: int) -> Explained:
     restore_cause(error)
+    scope = scope_inside(error, scope)
     django_request = _django_request(scope)
     panel = make_panel(scope, django_request, (text for link in chain_of(error) for text in secret_inputs(link)))
     explanation = explain(error, scope.get("route"), panel.secrets)
-    kind = _kind(django_request) if scope["type"] == "http" else None
+    kind = _kind(scope) if scope["type"] == "http" and django_request is not None else None
     if kind is None:
         return Explained(None, {"exception": explanation})
     reporter = make_reporter(error, django_request, panel, explanation)
@@ -75,9 +76,9 @@ def _encode(page: str) -> bytes:
     return page.encode("utf-8", "replace")
 
 
-def _kind(django_request: HttpRequest | None) -> str | None:
+def _kind(scope: Scope) -> str | None:
     """Return the media type of the page that the client prefers; None if it is JSON, as for those who do not say."""
-    chosen = django_request and django_request.get_preferred_type([*_JSON, _HTML, _TEXT])
+    chosen = preferred_type(scope, [*_JSON, _HTML, _TEXT])
     return chosen if chosen in (_HTML, _TEXT) else None
 
 

@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 
 from django_fastapi.types import Scope
 
-from .failures import Failure, chain_of, describe
+from .failures import Failure, chain_of, describe, scope_inside
 from .masking import scrub
 from .panels import make_panel
 from .violations import secret_inputs
@@ -48,7 +48,8 @@ def make_close_reason(error: Exception, scope: Scope) -> str:
 
 
 def _secrets(error: Exception, scope: Scope) -> frozenset[str]:
-    return make_panel(scope, None, (text for link in chain_of(error) for text in secret_inputs(link))).secrets
+    inputs = (text for link in chain_of(error) for text in secret_inputs(link))
+    return make_panel(scope_inside(error, scope), None, inputs).secrets
 
 
 def _lines(failure: Failure) -> Iterable[str]:

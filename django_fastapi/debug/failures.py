@@ -7,6 +7,10 @@ from traceback import walk_tb
 from types import FrameType, TracebackType
 from typing import Any, Final, cast
 
+from django_fastapi.types import Scope
+
+from .recordings import recorded_body
+
 _PLUMBING: Final = frozenset(
     {
         "a2wsgi",
@@ -27,6 +31,7 @@ _PLUMBING: Final = frozenset(
 )
 _LIBRARIES: Final = _PLUMBING | {"django", "pydantic", "threading"}
 _DEEPEST: Final = 20
+_CHOSEN: Final = ("app", "endpoint", "path_params", "root_path", "route")  # what FastAPI writes into a scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,23 @@ def chain_of(error: BaseException) -> Iterator[BaseException]:
             seen.add(id(one))
             yield one
             left += [cause_of(one), *members_of(one)]
+
+
+def scope_inside(error: BaseException, scope: Scope) -> Scope:
+    """Return a scope with the route that was chosen further inside, where there are copies of it.
+
+    Args:
+        error: The exception, in whose frames the scopes are.
+        scope: The scope of where it was caught.
+    """
+    for link in chain_of(error):
+        for frame, _ in walk_tb(link.__traceback__):
+            found: object = frame.f_locals.get("scope")
+            if type(found) is dict:
+                inside = cast("Scope", found)
+                if recorded_body(inside) is recorded_body(scope):  # not that of a request which this one has made
+                    scope = {**scope, **{name: inside[name] for name in _CHOSEN if name in inside}}
+    return scope
 
 
 def cause_of(error: BaseException) -> BaseException | None:

@@ -2,20 +2,20 @@
 
 import inspect
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pprint import pformat
 from typing import Any, Final, TypeAlias, cast
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl
 
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import HttpRequest
 from django.http.multipartparser import MultiPartParserError
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 from starlette.routing import BaseRoute
 
-from django_fastapi.content_types import FORMS
+from django_fastapi.content_types import FORMS, URLENCODED
 from django_fastapi.matches import match
 from django_fastapi.requests import make_django_request
 from django_fastapi.secret_fields import BODY, declared_secrets, lone_body
@@ -28,8 +28,6 @@ from .recordings import RecordedBody, recorded_body
 Rows: TypeAlias = Sequence[tuple[str, str]]
 
 _ALL: Final = "__ALL__"  # Django's mark of `sensitive_post_parameters()` without names
-
-_UNQUOTED: Final = ("/", "/:@&+$,-_.!~*'()")  # what stays in a path as it is, by Python's rule and by Django's
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +72,10 @@ def make_panel(scope: Scope, django_request: HttpRequest | None, more_secrets: I
     content, path = _named(content, scope.get("route"), hidden), scope.get("path_params", {})
     found, endpoint = match(scope), scope.get("endpoint")
     query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
-    secrets = secrets_of_request(scope["headers"], scope.get("query_string", b""), content)
-    sent = [*query, *headers.items(), *form, *_written(path)]
-    secrets = secrets.union(secrets_in(sent, hidden), secrets_in(content, hidden), more_secrets)
+    written = b"&".join((scope.get("query_string", b""), _urlencoded(scope, recorded) if form else b""))
+    secrets = secrets_of_request(scope["headers"], written, content, hidden)
+    sent = [*query, *headers.items(), *form, *((name, str(value)) for name, value in path.items())]
+    secrets = secrets.union(secrets_in(sent, hidden), more_secrets)
     return Panel(
         method=scope.get("method", "WEBSOCKET"),
         path=scrub(scope["path"], secrets),
@@ -102,17 +101,25 @@ def make_panel(scope: Scope, django_request: HttpRequest | None, more_secrets: I
 
 def _read_form(scope: Scope, recorded: RecordedBody | None) -> list[tuple[str, str]]:
     """Return the fields and the files of a form, as Django parses it; none if the body is no form, or too long."""
-    kind = Headers(raw=scope["headers"]).get("content-type", "").partition(";")[0].strip().lower()
-    if recorded is None or recorded.is_cut or kind not in FORMS:
+    if recorded is None or recorded.is_cut or _kind(scope) not in FORMS:
         return []
     try:
         request = make_django_request({**scope, "type": "http", "method": "POST"}, bytes(recorded.content))
         request.META["CONTENT_LENGTH"] = str(recorded.size)
         fields = [(name, value) for name, values in request.POST.lists() for value in values]
         files = [(name, file) for name, found in request.FILES.lists() for file in found]
-    except (ValueError, SuspiciousOperation, MultiPartParserError):
+    except (ValueError, BadRequest, SuspiciousOperation, MultiPartParserError):
         return []
     return [*map(_text_pair, fields), *((str(name), f"<{file.name}, {file.size} bytes>") for name, file in files)]
+
+
+def _urlencoded(scope: Scope, recorded: RecordedBody | None) -> bytes:
+    """Return the body of a form that is written as a query is."""
+    return bytes(recorded.content) if recorded is not None and _kind(scope) == URLENCODED else b""
+
+
+def _kind(scope: Scope) -> str:
+    return Headers(raw=scope["headers"]).get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _text_pair(pair: tuple[Any, Any]) -> tuple[str, str]:
@@ -145,13 +152,6 @@ def _named(content: Any, route: object, hidden: frozenset[str]) -> Any:
     if BODY in hidden or (lone is not None and names_secret(lone)):
         return {BODY if BODY in hidden else lone: content}
     return content
-
-
-def _written(parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the parameters of a path with their values as they are, and as they are written in URLs."""
-    for name, value in parameters.items():
-        text = str(value)
-        yield from ((name, one) for one in {text, *(quote(text, safe, errors="replace") for safe in _UNQUOTED)})
 
 
 def _rows(pairs: Iterable[tuple[str, Any]], hidden: frozenset[str]) -> Rows:

@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, cast
 
 from django.http import HttpRequest
 from django.template.defaultfilters import pprint
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter, get_exception_reporter_class
+from django.views.debug import ExceptionReporter, get_exception_reporter_class
 
 from .failures import cause_of, chain_of, is_noise, is_plumbing, members_of, text_of
 from .masking import scrub, strict
@@ -53,17 +52,6 @@ class TechnicalReporter(ExceptionReporter):
 
     panel: Panel
     explanation: Mapping[str, Any]
-
-    def __init__(
-        self,
-        request: HttpRequest | None,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        tb: TracebackType | None,
-        is_email: bool = False,  # noqa: FBT001, FBT002 (Django's signature)
-    ) -> None:
-        super().__init__(request, exc_type, exc_value, tb, is_email=is_email)
-        self.filter: SafeExceptionReporterFilter = strict(self.filter)
 
     @property
     def text_template_path(self) -> Path:
@@ -172,6 +160,7 @@ def make_reporter(
     members = {} if path is vars(ExceptionReporter)["text_template_path"] else {"text_template_path": path}
     kind = cast("type[TechnicalReporter]", type(found.__name__, (TechnicalReporter, found), members))
     reporter = kind(django_request, *exc_info)
+    reporter.filter = strict(reporter.filter, panel.secrets)
     reporter.panel, reporter.explanation = panel, explanation
     return reporter
 

@@ -135,8 +135,9 @@ def broken(api: FastAPI, registry: APIRegistry) -> FastAPI:
 
 @pytest.mark.usefixtures("broken")
 @pytest.mark.parametrize("path", PLACES)
-def test_a_browser_is_shown_djangos_page(show: Show, path: str) -> None:
-    answer = show(path)
+@pytest.mark.parametrize("accept", [BROWSER, "text/html;charset=utf-8"])
+def test_a_browser_is_shown_djangos_page(show: Show, path: str, accept: str) -> None:
+    answer = show(path, accept)
     assert (answer.status_code, answer.headers["content-type"]) == (500, "text/html; charset=utf-8")
     assert "<h1>Broken" in answer.text
     assert WORDS in answer.text
@@ -338,6 +339,15 @@ def test_the_end_of_a_stream_holds_no_secret_of_the_body(api: FastAPI, show: Sho
     assert body.endswith("Broken: <i>********************</i>\n")
 
 
+def test_the_end_of_a_stream_holds_no_secret_of_the_path(api: FastAPI, show: Show) -> None:
+    inner = FastAPI()
+    for one in (api, inner):
+        one.get("/reset/{token}")(stream_of("text/plain"))
+    api.mount("/of/{user}", inner)
+    for path in ("/reset/", "/of/ann/reset/"):
+        assert show(f"{path}{WORDS}").text.endswith("Broken: <i>********************</i>\n")
+
+
 def test_a_stream_that_is_no_text_ends_as_it_is(api: FastAPI, show: Show) -> None:
     api.get("/image")(stream_of("image/png"))
     api.get("/packed")(stream_of("text/plain", headers={"Content-Encoding": "own"}))
@@ -349,6 +359,26 @@ def test_a_stream_ends_without_a_word_without_debug(api: FastAPI, show: Show, se
     api.get("/stream")(stream_of("text/plain"))
     settings.DEBUG = False
     assert show("/stream").text == "half"
+
+
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_the_end_of_a_websocket_holds_no_secret_of_the_path(
+    api: FastAPI, build: Callable[[], ASGIApp], settings: Settings, *, has_begun: bool
+) -> None:
+    @api.websocket("/reset/{token}")
+    async def reset(websocket: WebSocket, token: str) -> None:
+        if has_begun:
+            await websocket.accept()
+        raise Broken(f"<{token}>")
+
+    settings.DEBUG = True
+    expected = WebSocketDisconnect if has_begun else WebSocketDenialResponse
+    with pytest.raises(expected) as caught, TestClient(build()).websocket_connect(f"/reset/{WORDS}") as session:
+        session.receive_text()
+    told = caught.value.text if isinstance(caught.value, WebSocketDenialResponse) else caught.value.reason
+    assert "Broken" in told
+    assert "<********************>" in told
+    assert WORDS not in told
 
 
 @pytest.fixture

@@ -56,6 +56,15 @@ def test_models_and_headers_are_shown_without_secrets(value: object) -> None:
     assert STARS in shown
 
 
+@pytest.mark.parametrize(
+    "value",
+    [f"say {SECRET}", f"say {SECRET}".encode(), [SECRET.encode()], {"a": SECRET}, ValueError(1, f"no {SECRET}")],
+)
+def test_known_secrets_are_masked_in_texts(value: object) -> None:
+    shown = repr(mask(value, secrets=[SECRET]))
+    assert shown == repr(value).replace(SECRET, STARS)
+
+
 class Touchy:
     """An object that does not like to be looked at."""
 
@@ -86,9 +95,9 @@ def test_secrets_of_a_request() -> None:
         (b"cookie", b'theme=dark-theme; quoted="a b c d"'),
         (b"host", b"example.org"),
     ]
-    found = secrets_of_request(headers, b"token=to%20ken&page=page1", {"password": "pass-word"})
-    assert {SECRET, "dark-theme", "a b c d", "to ken", "to%20ken", "pass-word"} <= found
-    assert not {"example.org", "page1"} & found
+    found = secrets_of_request(headers, b"token=to%20ken&p%61ge=page1&page2=page2", {"password": "pass-word"}, {"page"})
+    assert {SECRET, "dark-theme", "a b c d", "to ken", "to%20ken", "pass-word", "page1"} <= found
+    assert not {"example.org", "page2"} & found
 
 
 def test_scrubbing_goes_through_lists_and_leaves_short_texts_alone() -> None:

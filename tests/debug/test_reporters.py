@@ -1,6 +1,7 @@
 """What the page shows of a request, and what it does not."""
 
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -118,6 +119,62 @@ def test_no_secret_of_a_path_is_shown(api: FastAPI, show: Show, accept: str, sec
     assert "of ann-with-an-e" in text
 
 
+WRITTEN = "hunt3r@2x \u00e9+/'\"\\"
+FORM_HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize("accept", ALL)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"data": {"user": "ann", "password": WRITTEN}},
+        {"content": f"user=ann&password={quote(WRITTEN, safe='').lower()}", "headers": FORM_HEADERS},
+        {"content": f"user=ann&password={''.join(f'%{one:02x}' for one in WRITTEN.encode())}", "headers": FORM_HEADERS},
+        {"data": {"password": WRITTEN}, "files": {"file": ("a.txt", b"x")}},
+        {"json": {"password": WRITTEN}},
+        {"content": json.dumps({"password": WRITTEN}, ensure_ascii=False)},
+        {"params": {"password": WRITTEN}},
+        {"headers": {"Authorization": f"Basic {b64encode(f'ann:{WRITTEN}'.encode()).decode()}"}},
+        {"headers": {"Authorization": f"basic {b64encode(f'ann:{WRITTEN}'.encode('latin-1')).decode()}"}},
+        {"headers": {"Authorization": f"Basic {b64encode(f'{WRITTEN}:'.encode()).decode()}"}},
+    ],
+)
+def test_no_secret_is_shown_however_it_is_written(
+    api: FastAPI, show: Show, options: dict[str, Any], accept: str
+) -> None:
+    api.post("/raw")(tell_all)
+    text = show("/raw", accept, "POST", **options).text
+    assert "RuntimeError" in text
+    assert "hunt3r" not in text
+    assert "%68%75%6e" not in text
+
+
+def credentials(request: Request) -> list[str]:
+    """Return user and password, read in both charsets."""
+    content = b64decode(request.headers.get("Authorization", "").partition(" ")[2])
+    return [part for charset in ("utf-8", "latin-1") for part in content.decode(charset, "replace").split(":", 1)]
+
+
+async def tell_all(request: Request) -> None:
+    """Break with a text and variables that repeat the request in many ways."""
+    body = await request.body()
+    texts = [body, body * 9, body.decode(), body.decode("latin-1"), str(request.url), *credentials(request)]
+    raise RuntimeError(" ".join(f"{text} {text!r}" for text in texts))
+
+
+@pytest.mark.parametrize("accept", ALL)
+@pytest.mark.parametrize("header", ["Basic", "Basic !", "Basic YQ", "Basic YTo=", "Basic YTpiYw=="])
+def test_credentials_that_say_nothing_leave_the_answer_as_it_is(
+    api: FastAPI, show: Show, header: str, accept: str
+) -> None:
+    @api.get("/broken")
+    def broken() -> None:
+        raise RuntimeError("a cable")
+
+    text = show("/broken", accept, headers={"Authorization": header}).text
+    assert "a cable" in text
+
+
 @pytest.mark.parametrize("accept", ALL)
 @pytest.mark.parametrize("path", ["/token", "/word"])
 def test_a_body_that_is_secret_as_a_whole_is_not_shown(api: FastAPI, show: Show, accept: str, path: str) -> None:
@@ -187,6 +244,7 @@ def test_what_a_route_declares_as_secret_is_masked_whatever_its_name(
         (f'{{"password": "{SECRET}", "a": "{"x" * 2**22}"}}', "application/json"),
         (f"password is {SECRET}", "text/plain"),
         (f"password={SECRET}&a={'x' * 2**22}", "application/x-www-form-urlencoded"),
+        (f"password={SECRET}", "application/x-www-form-urlencoded; charset=latin-1"),
         (f"--b\r\npassword={SECRET}", "multipart/form-data; boundary=b"),
     ],
 )
