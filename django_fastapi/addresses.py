@@ -98,7 +98,7 @@ class Addressing:
             scope: The scope of the request; it is changed.
 
         Raises:
-            BadRequest: A header holds a control character that no header may hold.
+            BadRequest: A header holds a control character that no header may hold, or there are two `Content-Type`.
         """
         headers: list[tuple[bytes, bytes]] = scope.get("headers", [])
         sent = self._read(headers)
@@ -119,7 +119,7 @@ class Addressing:
         """Return the headers that count here: those sent twice in one, none with an underscore.
 
         Raises:
-            BadRequest: One of all headers holds a control character.
+            BadRequest: One of all headers holds a control character, or there are two `Content-Type`.
         """
         everything = b"".join([part for header in headers for part in header])
         if _NUL in everything or _LF in everything or _CR in everything:
@@ -130,7 +130,13 @@ class Addressing:
         for name, value in headers:
             if name in keys:
                 key, text = keys[name], value.decode("latin-1")
-                meta[key] = f"{meta[key]},{text}" if key in meta else text
+                if key not in meta:
+                    meta[key] = text
+                elif name == b"content-type":
+                    # RFC 9110, section 8.3: who reads the first and who reads both would see another body.
+                    raise BadRequest("There is more than one Content-Type.")
+                else:
+                    meta[key] = f"{meta[key]},{text}"
         return meta
 
     def _agree(self, scope: Scope, sent: dict[str, Any]) -> None:

@@ -3,7 +3,8 @@
 FastAPI has `max_body_size` and `form_limits` on routes, routers and applications; the nearest counts. The defaults here
 are `DATA_UPLOAD_MAX_MEMORY_SIZE` for a body, and `DATA_UPLOAD_MAX_NUMBER_FIELDS` and `DATA_UPLOAD_MAX_NUMBER_FILES` for
 a form. The files of a form go to the disk: as for Django, they have no limit but a `max_body_size`, and the memory that
-the fields take together is at most `DATA_UPLOAD_MAX_MEMORY_SIZE`.
+the fields take together is at most `DATA_UPLOAD_MAX_MEMORY_SIZE`. With a `max_part_size` beyond that they have the
+`max_body_size`, or without one as much more as one of them may take.
 """
 
 import math
@@ -85,13 +86,15 @@ class _Limits:
         announced: What it may say that it sends.
         kept: What Django's request reads of its body, unless FastAPI has a limit of the project's.
         body: What is read of its body.
-        fields: The fields of a multipart form, with their names.
+        fields: The fields of a multipart form, with their names, unless one of them may be longer.
+        part: One such field, if the route itself says so.
     """
 
     announced: int | None
     kept: int | None
     body: int | None
     fields: int | None
+    part: int | None = None
 
 
 def _plan(route: RouteContext | None, kind: str, default: int | None) -> _Limits:
@@ -112,7 +115,8 @@ def _plan(route: RouteContext | None, kind: str, default: int | None) -> _Limits
     if kind != MULTIPART:
         return _Limits(announced=limit, kept=kept, body=limit, fields=None)
     if isinstance(getattr(route.body_field, "field_info", None), params.Form):
-        return _Limits(announced=own, kept=kept, body=own, fields=default)
+        part = route.original_route.form_limits.get("max_part_size")
+        return _Limits(announced=own, kept=kept, body=own, fields=default, part=part)
     # Not declared as a form: FastAPI would have it whole in the memory.
     return _Limits(announced=own, kept=kept, body=limit, fields=None)
 
@@ -165,15 +169,26 @@ class _Responder(RequestBodyLimitResponder):
     def __init__(self, app: ASGIApp, limits: _Limits, content_type: str) -> None:
         super().__init__(app, sys.maxsize if limits.body is None else limits.body)
         self._from_settings = self.max_body_size
-        self._kept = limits.kept
-        self._fields = None if limits.fields is None else FieldCounter(content_type, limits.fields)
+        self._limits = limits
+        self._fields = None if limits.fields is None else FieldCounter(content_type)
 
     async def receive_with_limit(self) -> Message:
         """Return the next message, if what has come by now is not too long."""
         message = await super().receive_with_limit()
-        if self._fields is not None and self._fields.exceed(message.get("body", b"")):
+        if self._fields is not None and _exceeds(self._fields.count(message.get("body", b"")), self._fields_limit):
             raise BodyTooLarge
         return message
+
+    @property
+    def _fields_limit(self) -> int | None:
+        """What the fields may take, by what applications and routers up to here have said of theirs."""
+        default, part = self._limits.fields, self._limits.part
+        if part is None:
+            part = self.scope["fastapi"]["form_limits"]["max_part_size"]
+        if default is None or part <= default:
+            return default
+        has_own = self.max_body_size != sys.maxsize
+        return None if has_own else default + part
 
     def count_for_django(self, size: int) -> None:
         """See that what Django's request has read by now is not too long.
@@ -182,7 +197,7 @@ class _Responder(RequestBodyLimitResponder):
             size: How many bytes it is.
         """
         is_projects = self.max_body_size != self._from_settings  # one of an application or a router, set further inside
-        if _exceeds(size, self.max_body_size if is_projects else self._kept):
+        if _exceeds(size, self.max_body_size if is_projects else self._limits.kept):
             raise BodyTooLarge
 
     async def send_with_limit(self, message: Message) -> None:

@@ -25,7 +25,7 @@ from .concurrency import run
 from .exceptions import BadRequest
 from .hardening import Hardening
 from .problems import error_response
-from .reports import note_logged
+from .reports import note_logged, report, report_answer
 from .requests import SLOT, RequestSlot, make_django_request
 from .types import ASGIApp, Message, Receive, Scope, Send
 
@@ -181,7 +181,8 @@ class Edge:
             sent = rules.addressing.address(scope)
         except BadRequest as problem:
             # What is wrong with the headers is for nobody to read again.
-            await refuse({**scope, "headers": []}, receive, send, problem.status, str(problem))
+            bare: Scope = {"scheme": "http", **scope, "headers": []}
+            await _turn_away(problem, bare, receive, Visit({}, bare, send, rules).send)
             return
         visit = scope[_VISIT] = Visit(sent, scope, send, rules)
         try:
@@ -227,6 +228,17 @@ class Guard:
             await self.app(scope, receive, send)
         else:
             await _answer(scope, receive, send, _from_django(first))
+
+
+async def _turn_away(problem: BadRequest, scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse and log a request that nobody inside hears of."""
+    try:
+        await refuse(scope, receive, send, problem.status, str(problem))
+    except Exception as error:  # noqa: BLE001 (of the project's middleware, which is asked once)
+        await sync_to_async(report, thread_sensitive=False)(error, scope, problem.status)
+        await refuse(scope, receive, send, problem.status, str(problem))
+    else:
+        await sync_to_async(report_answer, thread_sensitive=False)(problem.status, scope)
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send, status: int, detail: str) -> None:

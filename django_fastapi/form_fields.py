@@ -20,31 +20,31 @@ class FieldCounter:
 
     FastAPI limits each field and their number, Django the bytes of all fields and their names (and two for each, as
     `&` and `=` take in the other encoding). The parser is the one that FastAPI's form parser is made of, and what makes
-    a part a file is the same here as there, so they never disagree.
+    a part a file is the same here as there, so they never disagree. What is no form is counted as a whole.
 
     Args:
         content_type: The `Content-Type` of the body.
-        limit: How many bytes the fields may take.
     """
 
-    def __init__(self, content_type: str, limit: int) -> None:
+    def __init__(self, content_type: str) -> None:
         self.size: int = 0
-        self._limit = limit
         self._name = bytearray()
         self._value = bytearray()
         self._disposition = b""
         self._is_file = False
         self._parser = self._make_parser(content_type)
 
-    def exceed(self, data: bytes) -> bool:
-        """Count the next bytes of the body; return whether the fields take too much by now."""
-        if self._parser is not None:
+    def count(self, data: bytes) -> int:
+        """Count the next bytes of the body; return how many the fields take by now."""
+        if self._parser is None:
+            self.size += len(data)
+        else:
             try:
                 self._parser.write(data)
             except FormParserError:
-                # The form parser comes to the same byte next, and will answer 400.
+                # The form parser comes to the same byte next, and will answer 400; somebody else may read on.
                 self._parser = None
-        return self.size > self._limit
+        return self.size
 
     def _make_parser(self, content_type: str) -> "MultipartParser | None":
         callbacks: MultipartCallbacks = {

@@ -8,6 +8,7 @@ PEP 3333 and RFC 9112.
 import asyncio
 import atexit
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -18,15 +19,19 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Self, cast
 
 from a2wsgi import ASGIMiddleware
+from django.utils.encoding import repercent_broken_unicode
 
+from .boundary import Boundary
+from .concurrency import enter
+from .edge import Edge
 from .environ import normalize
 from .exceptions import BadRequest, IncompleteResponse, LifespanFailed
 from .lifespan import Lifespan
-from .problems import error_response
 from .types import ASGIApp, Message, Receive, Scope, Send, StartResponse, WSGIEnvironment
 
 _CALL = "django_fastapi.call"
-_NEGOTIATING = ("ACCEPT", "ACCEPT-LANGUAGE", "COOKIE")  # what the form and the language of an error depend on
+_FAILURE = "django_fastapi.failure"
+_TOLD = ("ACCEPT", "ACCEPT-LANGUAGE", "COOKIE", "HOST", "X-REQUEST-ID")  # what the answer to an error depends on
 
 
 class WSGIGateway:
@@ -43,6 +48,7 @@ class WSGIGateway:
     def __init__(self, app: ASGIApp, *, shutdown_seconds: float = 10.0) -> None:
         self.app = app
         self.shutdown_seconds = shutdown_seconds
+        self._refuse = _Refusal()
         self._runtime: _Runtime | None = None
         self._lock = threading.Lock()
         os.register_at_fork(after_in_child=self._forget_parent)
@@ -50,14 +56,14 @@ class WSGIGateway:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
         """Serve one request, as PEP 3333 has it.
 
-        Raises:
-            LifespanFailed: The application could not start; the next request tries again.
+        If the application cannot start, this one fails, and the next tries again.
         """
         try:
+            runtime = self._get_runtime()
             normalize(environ)
-        except BadRequest as problem:
-            return _refusal(problem, environ, start_response)
-        return _Response(self._get_runtime(), environ, start_response)
+        except (LifespanFailed, BadRequest) as error:
+            return self._refuse(error, environ, start_response)
+        return _Response(runtime, environ, start_response, self._refuse)
 
     def close(self) -> None:
         """End the application's lifespan and the event loop; a later request would begin anew.
@@ -104,12 +110,13 @@ class _Runtime:
 
     @classmethod
     async def _live(cls, app: ASGIApp, begun: Future[Self]) -> None:
-        lifespan, loop = Lifespan(app), asyncio.get_running_loop()
+        witness, loop = _Witness(app), asyncio.get_running_loop()
+        lifespan = Lifespan(witness)
         runtime = cls(loop, ASGIMiddleware(cast("Any", _Tracked(app)), loop=loop), asyncio.Event(), Future())
         try:
             await lifespan.startup()
         except LifespanFailed as failure:
-            begun.set_exception(failure)
+            begun.set_exception(witness.failure or failure)
             return
         begun.set_result(runtime)
         await runtime.ending.wait()
@@ -124,6 +131,26 @@ class _Runtime:
         self.loop.call_soon_threadsafe(self.ending.set)
         with suppress(TimeoutError):
             self.ended.result(seconds)
+
+
+class _Witness:
+    """The application as its lifespan is driven; it remembers which API's has failed, and so why.
+
+    What a site says when it cannot start is words only, by the protocol.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.failure: LifespanFailed | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def watched_send(message: Message) -> None:
+            handled = sys.exception()  # by who sends this
+            if message["type"] == "lifespan.startup.failed" and isinstance(handled, LifespanFailed):
+                self.failure = handled
+            await send(message)
+
+        await self._app(scope, receive, watched_send)
 
 
 class _Call:
@@ -178,15 +205,67 @@ class _Tracked:
             raise IncompleteResponse("The application ended before its answer was sent.")
 
 
+class _Refusal:
+    """The answer to a request that the application is not given: made, logged and hardened as the site's errors are."""
+
+    def __init__(self) -> None:
+        self._answer = Edge(Boundary(_fail))
+
+    def __call__(self, error: Exception, environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
+        """Answer with an exception."""
+        start, *parts = asyncio.run(self._ask({**_bare_scope(environ), _FAILURE: error}))
+        # Without a Content-Length wsgiref closes the connection; the unread body would be taken for the next request.
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"]]
+        kept = [header for header in headers if header[0] != "content-length"]
+        status = HTTPStatus(start["status"])
+        start_response(f"{status.value} {status.phrase}", kept)
+        yield b"".join(part.get("body", b"") for part in parts)
+
+    async def _ask(self, scope: Scope) -> list[Message]:
+        enter(None)
+        messages: list[Message] = []
+
+        async def send(message: Message) -> None:
+            messages.append(message)
+
+        await self._answer(scope, _receive_nothing, send)
+        return messages
+
+
+async def _fail(scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise scope[_FAILURE]
+
+
+async def _receive_nothing() -> Message:
+    return {"type": "http.disconnect"}
+
+
+def _bare_scope(environ: WSGIEnvironment) -> Scope:
+    """Return as much of a request as can be told whatever is wrong with it."""
+    path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
+    named = ((name, environ.get(f"HTTP_{name.replace('-', '_')}")) for name in _TOLD)
+    return {
+        "type": "http",
+        "method": environ.get("REQUEST_METHOD", "GET"),
+        "scheme": environ.get("wsgi.url_scheme", "http"),
+        "path": repercent_broken_unicode(path.encode("latin-1", "replace")).decode(),
+        "query_string": environ.get("QUERY_STRING", "").encode("latin-1", "replace"),
+        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in named if value is not None],
+    }
+
+
 class _Response:
     """The body iterator that the server is given; `close` ends a call whose answer nobody reads any more."""
 
-    def __init__(self, runtime: _Runtime, environ: WSGIEnvironment, start_response: StartResponse) -> None:
+    def __init__(
+        self, runtime: _Runtime, environ: WSGIEnvironment, start_response: StartResponse, refuse: _Refusal
+    ) -> None:
         self._call = _Call(runtime.loop)
         environ[_CALL] = self._call
         self._body: IO[bytes] = environ["wsgi.input"]
         self._environ = environ
         self._start_response = start_response
+        self._refuse = refuse
         self._is_started = False
         self._is_finished = False
         chunks = runtime.middleware(cast("Any", environ), cast("Any", self._start))
@@ -211,7 +290,7 @@ class _Response:
             if self._is_started:
                 raise
             self._is_started = True
-            self._chunks = _refusal(problem, self._environ, self._start_response)
+            self._chunks = self._refuse(problem, self._environ, self._start_response)
             return next(self._chunks)
 
     def close(self) -> None:
@@ -222,14 +301,3 @@ class _Response:
         cast("Any", self._chunks).close()
         if isinstance(self._body, SpooledTemporaryFile):
             self._body.close()  # normalize() made it
-
-
-def _refusal(problem: BadRequest, environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
-    status = HTTPStatus(problem.status)
-    named = ((name, environ.get(f"HTTP_{name.replace('-', '_')}")) for name in _NEGOTIATING)
-    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in named if value is not None]
-    response = error_response({"type": "http", "method": "GET", "path": "/", "headers": headers}, status, str(problem))
-    # Without a Content-Length wsgiref closes the connection; the unread body would be taken for the next request.
-    kept = [(name, value) for name, value in response.headers.items() if name != "content-length"]
-    start_response(f"{status.value} {status.phrase}", kept)
-    yield bytes(response.body)

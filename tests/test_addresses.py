@@ -192,6 +192,12 @@ def test_a_header_with_a_control_character_is_refused(header: tuple[bytes, bytes
         addressed(header)
 
 
+@pytest.mark.parametrize("second", [b"multipart/form-data; boundary=b", b"multipart/form-data; boundary=c", b"z", b""])
+def test_a_second_content_type_is_refused_the_same_one_too(second: bytes) -> None:
+    with pytest.raises(BadRequest, match="Content-Type"):
+        addressed((b"content-type", b"multipart/form-data; boundary=b"), (b"content-type", second))
+
+
 def test_a_scope_without_what_is_optional_is_one_too() -> None:
     scope = {"type": "websocket", "path": "/", "headers": []}
     assert read(scope).scheme == "http"

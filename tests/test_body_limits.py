@@ -3,7 +3,7 @@ import json
 import tracemalloc
 from collections.abc import Callable, Iterable
 from itertools import chain, repeat
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from django.http import HttpRequest, HttpResponse
@@ -112,6 +112,7 @@ def site(
         return [len(value) for _, value in (await request.form()).multi_items() if isinstance(value, str)]
 
     add_readers_of_djangos_request(api, router, sub)
+    add_forms_with_own_limits(api)
     api.include_router(router, prefix="/router", max_body_size=4000)
     api.mount("/sub", sub)
     api.mount("/open", open_sub)
@@ -146,6 +147,25 @@ def add_readers_of_djangos_request(api: FastAPI, router: APIRouter, sub: FastAPI
     @sub.post("/django/files")
     def django_files(request: DjangoRequest) -> int | None:
         return request.FILES["file"].size
+
+
+def add_forms_with_own_limits(api: FastAPI) -> None:
+    wide: dict[str, Any] = {"max_body_size": 10_000, "form_limits": {"max_part_size": 9000}}
+    router, plain, sub = APIRouter(**wide), APIRouter(), FastAPI(**wide)
+
+    @api.post("/wide/route", **wide)
+    @router.post("/wide/router")
+    @plain.post("/wide/include")
+    @sub.post("/form")
+    @api.post("/files", max_body_size=10_000)
+    @api.post("/part/long", form_limits={"max_part_size": 3000})
+    @api.post("/part/short", form_limits={"max_part_size": 100, "max_fields": 50})
+    def sizes(a: Annotated[list[str], Form()]) -> list[int]:
+        return [len(value) for value in a]
+
+    api.include_router(router)
+    api.include_router(plain, **wide)
+    api.mount("/wide/app", sub)
 
 
 def page(request: HttpRequest) -> HttpResponse:
@@ -334,6 +354,51 @@ def test_the_fields_of_a_form_have_one_limit_together(site: ASGIApp) -> None:
     refused = [field("a", b"x" * 497), *file(b"x" * 9000), field("a", b"x" * 498), end()]
     assert outcome(send(site, "/form", taken, MULTIPART)) == (200, [497, 497])
     assert outcome(send(site, "/form", refused, MULTIPART)) == TOO_LARGE
+
+
+def form(header: tuple[bytes, bytes], sizes: Iterable[int]) -> list[bytes]:
+    """Return a form in the encoding of a `Content-Type`, with a field `a` of each size."""
+    values = [b"x" * size for size in sizes]
+    if header is MULTIPART:
+        return [*(field("a", value) for value in values), end()]
+    return [b"&".join(b"a=" + value for value in values)]
+
+
+@pytest.mark.parametrize("header", [MULTIPART, URLENCODED])
+@pytest.mark.parametrize("target", ["/wide/route", "/wide/router", "/wide/include", "/wide/app/form"])
+def test_the_projects_own_limits_take_the_place_of_it(site: ASGIApp, target: str, header: tuple[bytes, bytes]) -> None:
+    assert outcome(send(site, target, form(header, [5000, 4000]), header)) == (200, [5000, 4000])
+    assert send(site, target, form(header, [9001]), header).status == 400
+    assert outcome(send(site, target, form(header, [5000, 5000]), header)) == TOO_LARGE
+
+
+def test_a_larger_body_is_for_files_unless_a_field_may_be_larger_too(site: ASGIApp) -> None:
+    assert send(site, "/files", [field("a", b"x" * 900), *file(b"x" * 5000), end()], MULTIPART).status == 200
+    assert outcome(send(site, "/files", form(MULTIPART, [500, 500]), MULTIPART)) == TOO_LARGE
+
+
+def test_a_field_that_may_be_larger_has_its_place_beside_the_others(site: ASGIApp) -> None:
+    assert outcome(send(site, "/part/long", form(MULTIPART, [3000, 900]), MULTIPART)) == (200, [3000, 900])
+    assert outcome(send(site, "/part/long", form(MULTIPART, [3000, 1000]), MULTIPART)) == TOO_LARGE
+    assert outcome(send(site, "/part/short", form(MULTIPART, [100] * 10), MULTIPART)) == TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    ("header", "body"),
+    [
+        (MULTIPART, lambda: repeat(field("a", CHUNK), 1000)),
+        (URLENCODED, lambda: repeat(b"a=1&", 1000)),
+        (JSON, lambda: repeat(CHUNK, 1000)),
+    ],
+)
+@pytest.mark.parametrize("second", [None, b"z", JSON[1]])
+def test_a_second_content_type_switches_no_limit_off(
+    site: ASGIApp, header: tuple[bytes, bytes], body: Callable[[], Iterable[bytes]], second: bytes | None
+) -> None:
+    other = (b"content-type", header[1] if second is None else second)
+    for target in ("/form", "/json"):
+        answer = send(site, target, body(), header, other)
+        assert (answer.status, answer.chunks_read) == (400, 0)
 
 
 @pytest.mark.parametrize("header", [MULTIPART, URLENCODED])

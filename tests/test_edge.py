@@ -1,3 +1,4 @@
+import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
@@ -21,7 +22,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from django_fastapi import DjangoRequest
 from django_fastapi.registry import APIRegistry
 
-from .asgi import Answer, aask, ask, make_scope
+from .asgi import Answer, Headers, aask, ask, make_scope
 from .conftest import fetch
 
 SECURITY = "django.middleware.security.SecurityMiddleware"
@@ -369,11 +370,50 @@ def test_django_and_fastapi_see_what_a_trusted_proxy_says(site: ASGIApp, setting
     assert fetch(site, "/ping", headers=told).json() == "https://testserver/ping"
 
 
+CONTROL = ((b"x-own", b"a\r\nX: b"),)
+TWICE = ((b"content-type", b"text/plain"), (b"content-type", b"text/plain"))
+
+
 @pytest.mark.parametrize("target", ["/ping", "/page"])
-@pytest.mark.parametrize("value", [b"a\0b", b"a\r\nX: b"])
-def test_a_header_that_no_header_may_be_is_refused(site: ASGIApp, target: str, value: bytes) -> None:
-    answer = ask(site, make_scope(target, headers=[(b"x-own", value)]))
-    assert (answer.status, answer.body) == (400, b'{"detail":"A header holds a control character."}')
+@pytest.mark.parametrize(
+    ("headers", "detail"),
+    [
+        ([(b"x-own", b"a\0b")], "A header holds a control character."),
+        (CONTROL, "A header holds a control character."),
+        (TWICE, "There is more than one Content-Type."),
+    ],
+)
+def test_headers_that_no_request_may_have_are_refused(
+    site: ASGIApp, target: str, headers: Headers, detail: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = ask(site, make_scope(f"{target}\x1b\r\nforged", headers=headers))
+    assert (answer.status, json.loads(answer.body)) == (400, {"detail": detail})
+    assert {name: answer.header(name) for name in HARDENED} == HARDENED
+    [record] = caplog.records
+    assert (record.name, record.levelname, record.status_code) == ("django.request", "WARNING", 400)  # type: ignore[attr-defined]
+    assert record.getMessage() == f"Bad Request: {target}\\x1b\\r\\nforged"
+
+
+@pytest.mark.parametrize("extra", [{}, {"extensions": {"websocket.http.response": {}}}])
+def test_so_is_a_websocket_with_such_headers(
+    site: ASGIApp, extra: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    scope = make_scope("/socket", type="websocket", headers=CONTROL, **extra)
+    del scope["scheme"], scope["method"]
+    answer = ask(site, scope)
+    expected = "websocket.http.response.start" if extra else "websocket.close"
+    assert answer.messages[0]["type"] == expected
+    assert [record.getMessage() for record in caplog.records] == ["Bad Request: /socket"]
+
+
+@pytest.mark.parametrize(("name", "level"), [("Stamping", "ERROR"), ("Failing", "ERROR"), ("Closed", "WARNING")])
+def test_so_they_are_where_the_projects_middleware_cannot_take_them(
+    site: ASGIApp, settings: Settings, name: str, level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.MIDDLEWARE = [f"{__name__}.{name}"]
+    assert ask(site, make_scope("/ping", headers=CONTROL)).status == 400
+    [record] = caplog.records
+    assert (record.levelname, record.status_code) == (level, 400)  # type: ignore[attr-defined]
 
 
 @pytest.mark.anyio

@@ -22,9 +22,9 @@ def file(name: str, value: bytes) -> bytes:
 
 
 def counted(body: bytes, *, cuts: Sequence[int] = (), content_type: str = TYPE) -> int:
-    counter = FieldCounter(content_type, 0)
+    counter = FieldCounter(content_type)
     for start, end in pairwise([0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]):
-        assert counter.exceed(body[start:end]) is (counter.size > 0)
+        counter.count(body[start:end])
     return counter.size
 
 
@@ -33,15 +33,20 @@ def test_fields_and_their_names_are_counted_and_files_are_not() -> None:
     assert counted(body) == len("name") + 5 + 2 + len("b") + 1 + 2
 
 
+@pytest.mark.parametrize("content_type", ["multipart/form-data", f"{TYPE}{'b' * 300}"])
+def test_without_a_right_boundary_all_is_counted(content_type: str) -> None:
+    body = field("name", b"12345")
+    assert counted(body, cuts=[7], content_type=content_type) == len(body)
+
+
 @pytest.mark.parametrize(
-    "content_type", ["multipart/form-data", f"{TYPE}{'b' * 300}", "multipart/form-data; boundary="]
+    ("content_type", "expected"), [(TYPE, 11), (f"{TYPE},z", 0), ("multipart/form-data; boundary=", 0)]
 )
-def test_without_a_right_boundary_nothing_is_counted(content_type: str) -> None:
-    assert counted(field("name", b"12345"), content_type=content_type) == 0
-
-
-def test_what_is_no_form_is_counted_up_to_the_error() -> None:
-    assert counted(field("name", b"12345") + b"--b\r\n\0: no header\r\n\r\n" + b"x" * 1000) == 11
+def test_what_is_no_form_is_counted_up_to_the_error_and_all_that_comes_later(content_type: str, expected: int) -> None:
+    body = field("name", b"12345") + b"--b\r\n\0: no header\r\n\r\n"
+    assert counted(body, content_type=content_type) == expected
+    rest = b"x" * 1000
+    assert counted(body + rest, cuts=[len(body), len(body) + 300], content_type=content_type) == expected + len(rest)
 
 
 _parts = st.one_of(

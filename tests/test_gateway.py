@@ -3,19 +3,25 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from io import BytesIO
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 import pytest
-from starlette.types import Message, Receive, Scope, Send
+from django.db import OperationalError
+from fastapi import APIRouter, FastAPI
+from pytest_django import Settings
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from django_fastapi.exceptions import IncompleteResponse, LifespanFailed
 from django_fastapi.gateway import WSGIGateway
 
 Answer = tuple[str, bytes]
+
+AWAY = OperationalError(2003, "Can't connect to the server")
 
 
 class Site:
@@ -81,7 +87,10 @@ def gateway(site: Site) -> Iterator[WSGIGateway]:
     gateway.close()
 
 
-def ask(gateway: WSGIGateway, path: str, body: bytes = b"", **extra: Any) -> Answer:
+def ask(
+    gateway: WSGIGateway, path: str, body: bytes = b"", *, told: dict[str, str] | None = None, **extra: Any
+) -> Answer:
+    """Send a request, and return the answer; its headers are put into `told`."""
     environ: dict[str, Any] = {
         "PATH_INFO": path,
         "REQUEST_METHOD": "POST" if body else "GET",
@@ -92,8 +101,10 @@ def ask(gateway: WSGIGateway, path: str, body: bytes = b"", **extra: Any) -> Ans
     setup_testing_defaults(environ)
     started: list[str] = []
 
-    def start_response(status: str, _headers: list[tuple[str, str]], _exc_info: Any = None) -> Callable[[bytes], None]:
+    def start_response(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> Callable[[bytes], None]:
         started.append(status)
+        if told is not None:
+            told.update(headers)
         return lambda _data: None
 
     chunks = gateway(environ, start_response)
@@ -129,19 +140,77 @@ def test_loop_and_lifespan_begin_with_the_first_request_and_once(gateway: WSGIGa
     assert site.events == ["startup", "shutdown"]
 
 
-def test_a_lifespan_that_cannot_start_fails_the_request_and_is_tried_again() -> None:
+@pytest.mark.parametrize(
+    ("error", "status", "retry_after"),
+    [
+        (RuntimeError("no index"), "500 Internal Server Error", None),
+        (AWAY, "503 Service Unavailable", "5"),
+    ],
+)
+def test_a_lifespan_that_cannot_start_fails_the_request_and_is_tried_again(
+    caplog: pytest.LogCaptureFixture, error: Exception, status: str, retry_after: str | None
+) -> None:
     attempts: list[Message] = []
 
-    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await answer(send, b"started")
+            return
         attempts.append(await receive())
-        await send({"type": "lifespan.startup.failed", "message": "no database"})
+        if len(attempts) < 3:
+            await send({"type": "lifespan.startup.failed", "message": f"Traceback: {error}"})
+            raise error
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
 
     gateway = WSGIGateway(app)
     for _ in range(2):
-        with pytest.raises(LifespanFailed, match="no database"):
-            ask(gateway, "/")
-    assert len(attempts) == 2
+        told: dict[str, str] = {}
+        assert ask(gateway, "/", b"x", told=told)[0] == status
+        assert told.get("retry-after") == retry_after
+    assert ask(gateway, "/") == ("200 OK", b"started")
     gateway.close()
+    assert len(attempts) == 3
+    assert [(record.name, record.levelname) for record in caplog.records] == [("django.request", "ERROR")] * 2
+    for record in caplog.records:
+        assert record.exc_info is not None
+        assert isinstance(record.exc_info[1], LifespanFailed)
+        assert str(error) in str(record.exc_info[1])
+
+
+def test_so_it_is_with_the_lifespan_of_an_api(
+    build: Callable[[], ASGIApp], api: FastAPI, caplog: pytest.LogCaptureFixture
+) -> None:
+    errors: list[Exception] = [AWAY, RuntimeError("no index")]
+
+    @asynccontextmanager
+    async def lifespan(_app: Any) -> AsyncIterator[None]:
+        if errors:
+            raise errors.pop(0)
+        yield
+
+    api.include_router(APIRouter(lifespan=lifespan))
+    api.get("/page")(lambda: "served")
+    gateway = WSGIGateway(build())
+    statuses = [ask(gateway, "/page")[0] for _ in range(3)]
+    gateway.close()
+    assert statuses == ["503 Service Unavailable", "500 Internal Server Error", "200 OK"]
+    causes = [record.exc_info[1].__cause__ for record in caplog.records if record.exc_info and record.exc_info[1]]
+    assert [type(cause) for cause in causes] == [OperationalError, RuntimeError]
+
+
+def test_with_debug_a_browser_is_shown_why_the_lifespan_cannot_start(settings: Settings) -> None:
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "no index"})
+
+    settings.DEBUG = True
+    settings.ALLOWED_HOSTS = ["shop.test"]
+    status, page = ask(WSGIGateway(app), "/books", HTTP_ACCEPT="text/html", HTTP_HOST="shop.test", QUERY_STRING="a=b")
+    assert status == "500 Internal Server Error"
+    assert b"no index" in page
+    assert b"http://shop.test/books?a=b" in page
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
@@ -169,13 +238,26 @@ def test_a_forked_process_gets_a_loop_and_a_lifespan_of_its_own(gateway: WSGIGat
         ({"HTTP_TRANSFER_ENCODING": "chunked"}, "411 Length Required"),
         ({"HTTP_UPGRADE": "websocket"}, "400 Bad Request"),
         ({"CONTENT_LENGTH": "6", "REQUEST_METHOD": "POST"}, "400 Bad Request"),
+        ({"HTTP_X_OWN": "a\0b"}, "400 Bad Request"),
+        ({"PATH_INFO": "/caf\xe9"}, "400 Bad Request"),
+        ({"PATH_INFO": "/echo", "SCRIPT_NAME": "/\x1b\r\nforged", "CONTENT_LENGTH": "abc"}, "400 Bad Request"),
     ],
 )
-def test_a_bad_request_is_answered_and_the_next_one_served(
-    gateway: WSGIGateway, extra: dict[str, str], status: str
+def test_a_bad_request_is_answered_as_all_errors_are_and_the_next_one_served(
+    gateway: WSGIGateway, settings: Settings, caplog: pytest.LogCaptureFixture, extra: dict[str, str], status: str
 ) -> None:
+    settings.MIDDLEWARE = ["django.middleware.clickjacking.XFrameOptionsMiddleware"]
     extra = {"wsgi.input": BytesIO(b"12345"), **extra}  # type: ignore[dict-item]
-    assert ask(gateway, "/echo", **extra)[0] == status
+    told: dict[str, str] = {}
+    assert ask(gateway, "/echo", told=told, **extra)[0] == status
+    assert told["x-frame-options"] == "DENY"
+    [record] = caplog.records
+    assert (record.name, record.levelname) == ("django.request", "WARNING")
+    assert record.getMessage() in (
+        f"{status[4:]}: /echo",
+        "Bad Request: /caf%E9",
+        "Bad Request: /\\x1b\\r\\nforged/echo",
+    )
     assert ask(gateway, "/echo")[0] == "200 OK"
 
 

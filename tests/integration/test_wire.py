@@ -68,6 +68,7 @@ def test_a_body_that_breaks_off_is_refused(server: Running, path: str) -> None:
     headers = ("Content-Type: multipart/form-data; boundary=x", "Content-Length: 1000", "Connection: close")
     answer = send(server, request("POST", path, *headers, body=b"abc"), then_half_close=True)
     assert 400 <= answer.status < 500
+    assert answer.headers["X-Frame-Options"] == "DENY"
     assert _is_well(server)
 
 
