@@ -4,8 +4,6 @@ FastAPI's stock pages load scripts, styles and fonts from other people's servers
 drf-spectacular-sidecar (the extra `docs`), served by this process, so that the pages work offline and tell nobody.
 """
 
-import functools
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.util import find_spec
@@ -20,9 +18,7 @@ from starlette.routing import BaseRoute, Route
 
 from .docs_csrf import give_token, with_token
 from .settings import DOCS_OFF, DOCS_STAFF
-from .staff import refuse_unless_staff
-
-Endpoint = Callable[[Request], Awaitable[Response]]
+from .staff import Endpoint, staff_only
 
 _SIDECAR: Final = "drf_spectacular_sidecar"
 _ASSETS: Final = {
@@ -115,17 +111,9 @@ def _docs_routes(pages: "_Pages", *, is_staff_only: bool) -> list[BaseRoute]:
 
 
 def _docs_route(path: str, endpoint: Endpoint, is_staff_only: bool) -> DocsRoute:  # noqa: FBT001 (one of a tuple)
-    route = DocsRoute(path, _staff_only(endpoint) if is_staff_only else endpoint, include_in_schema=False)
+    route = DocsRoute(path, staff_only(endpoint) if is_staff_only else endpoint, include_in_schema=False)
     route.is_staff_only = is_staff_only
     return route
-
-
-def _staff_only(endpoint: Endpoint) -> Endpoint:
-    @functools.wraps(endpoint)
-    async def guarded(request: Request) -> Response:
-        return await refuse_unless_staff(request) or await endpoint(request)
-
-    return guarded
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +123,17 @@ class _Pages:
     api: FastAPI
 
     @property
+    def _base_url(self) -> str:
+        """Where the rest is; beside FastAPI's own `/docs/oauth2-redirect` for a page at the root."""
+        return (self.api.docs_url or self.api.redoc_url or "").rstrip("/") or "/docs"
+
+    @property
     def assets_url(self) -> str:
-        return f"{self.api.docs_url or self.api.redoc_url}/assets"
+        return f"{self._base_url}/assets"
 
     @property
     def csrf_url(self) -> str:
-        return f"{self.api.docs_url}/csrf"
+        return f"{self._base_url}/csrf"
 
     async def openapi(self, request: Request) -> Response:
         return JSONResponse(describe(self.api, _root_path(request)))

@@ -1,11 +1,12 @@
 """The error form in an API's OpenAPI document."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 from fastapi import FastAPI
 
+from .documents import ERRORS, Document, change_document
 from .problems import MEDIA_TYPE
 from .settings import PROBLEM_DETAILS
 
@@ -43,21 +44,17 @@ def document_form(api: FastAPI) -> None:
     With `FASTAPI_PROBLEM_DETAILS` that goes for FastAPI's 422 and for all documented errors without a content of their
     own. Otherwise, and for the rest, it is what FastAPI or the project's own `api.openapi` returns.
     """
-    if not isinstance(api.openapi, _Document):
-        # FastAPI's documented way to change the document.
-        api.openapi = _Document(api.openapi)  # type: ignore[method-assign]
+    change_document(api, ERRORS, _Form())
 
 
-class _Document:
-    """`api.openapi`, in the form of the moment."""
+class _Form:
+    """A document in the form of the moment."""
 
-    def __init__(self, make: Callable[[], dict[str, Any]]) -> None:
-        self._make = make
-        self._source: dict[str, Any] | None = None
-        self._changed: dict[str, Any] = {}
+    def __init__(self) -> None:
+        self._source: Document | None = None
+        self._changed: Document = {}
 
-    def __call__(self) -> dict[str, Any]:
-        document = self._make()
+    def __call__(self, document: Document) -> Document:
         if not PROBLEM_DETAILS.get():
             return document
         if document is not self._source:  # FastAPI makes it once
@@ -65,7 +62,7 @@ class _Document:
         return self._changed
 
 
-def with_problems(document: dict[str, Any]) -> dict[str, Any]:
+def with_problems(document: Document) -> Document:
     """Return a copy of an OpenAPI document in which errors are problem details."""
     changed = copy.deepcopy(document)
     schemas: dict[str, Any] = changed.setdefault("components", {}).setdefault("schemas", {})

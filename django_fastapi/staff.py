@@ -1,6 +1,9 @@
 """Pages for staff only, by Django's session and Django's rule for the admin."""
 
+import functools
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import TypeAlias
 from urllib.parse import urlencode
 
 from asgiref.sync import sync_to_async
@@ -16,17 +19,31 @@ from .problems import error_response
 from .requests import make_bare_request, prefers_json
 from .sessions import tell_outages
 
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+
 _ANONYMOUS = "anonymous"
 _STAFF = "staff"
 _OTHER = "other"
 
 
-async def refuse_unless_staff(request: Request) -> Response | None:
-    """Return None for an active staff user with a session, else the answer that turns the client away.
+def staff_only(endpoint: Endpoint) -> Endpoint:
+    """Return an endpoint that answers an active staff user with a session, and turns everybody else away.
 
     A browser that is not logged in is sent to the admin's login page, as `staff_member_required` does; other clients
-    get 401, and a user who is not staff 403.
+    get 401, and a user who is not staff 403. As with the admin's pages, no cache keeps any of these answers.
     """
+
+    @functools.wraps(endpoint)
+    async def guarded(request: Request) -> Response:
+        response = await _refuse_unless_staff(request) or await endpoint(request)
+        response.headers["Cache-Control"] = "no-store"
+        response.headers.add_vary_header("Cookie")
+        return response
+
+    return guarded
+
+
+async def _refuse_unless_staff(request: Request) -> Response | None:
     rank = await sync_to_async(_rank)(request)
     if rank == _STAFF:
         return None
@@ -35,7 +52,7 @@ async def refuse_unless_staff(request: Request) -> Response | None:
     if prefers_json(request.scope):
         headers = {"WWW-Authenticate": "Session"}
         return error_response(request.scope, HTTPStatus.UNAUTHORIZED, "Not authenticated", headers=headers)
-    return RedirectResponse(_login_url(request), HTTPStatus.FOUND, headers={"Cache-Control": "no-store"})
+    return RedirectResponse(_login_url(request), HTTPStatus.FOUND)
 
 
 def _rank(request: Request) -> str:

@@ -1,5 +1,7 @@
+from collections.abc import Callable
+
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from pytest_django import Settings
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -7,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from django_fastapi import auth
 from django_fastapi.cors import with_cors, with_own_cors
 from django_fastapi.refusals import install_handlers
 
@@ -112,9 +115,22 @@ def test_errors_carry_the_headers_of_the_settings(settings: Settings, method: st
 OWN = Middleware(CORSMiddleware, allow_origins=["https://one.test"], allow_credentials=True)
 
 
+def mounting(inner: FastAPI, *middleware: Middleware) -> FastAPI:
+    """Return an API with this one mounted in a router of it."""
+    api, router = FastAPI(middleware=list(middleware)), APIRouter()
+    router.mount("/sub", inner)
+    api.include_router(router, prefix="/router")
+    install_handlers(api)
+    return api
+
+
+@pytest.mark.parametrize("prefix", ["", "/router/sub"])
 @pytest.mark.parametrize(("method", "path", "status"), ANSWERS)
-def test_errors_carry_the_headers_of_the_projects_own_middleware(method: str, path: str, status: int) -> None:
-    app = own(broken_api(OWN))
+def test_errors_carry_the_headers_of_the_projects_own_middleware(
+    prefix: str, method: str, path: str, status: int
+) -> None:
+    app = own(mounting(broken_api(OWN)) if prefix else broken_api(OWN))
+    path = f"{prefix}{path}"
     allowed = fetch(app, path, method, headers=ORIGIN, content=body(method))
     assert allowed.status_code == status
     assert allowed.headers["access-control-allow-origin"] == "https://one.test"
@@ -125,6 +141,44 @@ def test_errors_carry_the_headers_of_the_projects_own_middleware(method: str, pa
     assert "access-control-allow-origin" not in other.headers
     assert other.headers["vary"].count("Origin") == 1
     assert fetch(app, path, method, content=body(method)).status_code == status
+
+
+@pytest.mark.parametrize(("method", "path", "status"), ANSWERS)
+@pytest.mark.parametrize("origin", ["https://one.test", "https://two.test", "https://evil.test"])
+def test_an_error_has_the_headers_of_the_outer_or_of_the_mounted_application(
+    origin: str, method: str, path: str, status: int
+) -> None:
+    outer = mounting(broken_api(OWN), Middleware(CORSMiddleware, allow_origins=["https://two.test"]))
+    asking = {"Origin": origin}
+    answered = fetch(own(outer), f"/router/sub{path}", method, headers=asking, content=body(method))
+    allowed = [] if origin == "https://evil.test" else [origin]
+    assert (answered.status_code, answered.headers.get_list("access-control-allow-origin")) == (status, allowed)
+    assert "Origin" in answered.headers["vary"]
+    other = fetch(own(outer), "/nowhere", headers={"Origin": "https://one.test"})
+    assert (other.status_code, other.headers.get("access-control-allow-origin")) == (404, None)
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("POST", "/large", 413), ("GET", "/whole", 401)])
+def test_what_is_refused_before_a_mounted_application_carries_its_headers(  # noqa: PLR0913, PLR0917 (fixtures)
+    api: FastAPI, build: Callable[[], ASGIApp], settings: Settings, method: str, path: str, status: int
+) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10
+    settings.FASTAPI_AUTH = {"REQUIRED": True, "SCHEMES": [auth.JWTAuth()]}
+    api.mount("/sub", broken_api(OWN))
+    api.mount("/without", broken_api())
+    site = build()
+    for prefix, allowed in (("/sub", "https://one.test"), ("/without", None)):
+        refused = fetch(site, prefix + path, method, headers=ORIGIN, content=body(method))
+        assert (refused.status_code, refused.headers.get("access-control-allow-origin")) == (status, allowed)
+
+
+def test_a_number_too_long_for_python_is_an_error_like_any(api: FastAPI, build: Callable[[], ASGIApp]) -> None:
+    sub = broken_api(OWN)
+    sub.get("/number/{number:int}")(lambda number: number)
+    api.mount("/sub", sub)
+    answered = fetch(build(), f"/sub/number/{'9' * 5000}", headers=ORIGIN)
+    assert answered.status_code == 404
+    assert answered.headers["access-control-allow-origin"] == "https://one.test"
 
 
 def test_an_answer_of_the_projects_own_handler_carries_them_too() -> None:

@@ -70,6 +70,17 @@ def test_the_paths_are_those_of_the_application() -> None:
     assert [fetch(api, path).status_code for path in ("/schema.json", "/redoc", "/docs")] == [200, 404, 404]
 
 
+@pytest.mark.parametrize(("docs_url", "base"), [("/manual/", "/manual"), ("/", "/docs")])
+def test_what_the_pages_load_has_a_path_without_empty_parts(docs_url: str, base: str) -> None:
+    api = FastAPI(docs_url=docs_url)
+    install_docs(api, "public")
+    page = fetch(api, docs_url).text
+    assert "//assets" not in page
+    assert f'"{base}/csrf"' in page
+    assert f'"{base}/assets/swagger-ui.css"' in page
+    assert fetch(api, f"{base}/assets/swagger-ui.css").status_code == 200
+
+
 def test_without_an_openapi_document_there_are_no_pages() -> None:
     api = FastAPI(openapi_url=None)
     install_docs(api, "public")

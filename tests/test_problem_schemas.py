@@ -1,12 +1,15 @@
+from collections.abc import Callable
 from typing import Any
 
-from fastapi import FastAPI
+import pytest
+from fastapi import Depends, FastAPI
 from pydantic import BaseModel
 from pytest_django import Settings
 
 from django_fastapi.factory import apply_settings
 from django_fastapi.problem_schemas import document_form
 from django_fastapi.registry import APIRegistry
+from django_fastapi.types import ASGIApp
 
 from .conftest import fetch
 
@@ -66,17 +69,36 @@ def test_errors_are_documented_as_problem_details(settings: Settings) -> None:
     }
 
 
-def test_what_is_documented_is_what_comes(settings: Settings, registry: APIRegistry) -> None:
+@pytest.mark.parametrize("prefix", ["", "/sub"])
+def test_what_is_documented_is_what_comes(settings: Settings, registry: APIRegistry, prefix: str) -> None:
     settings.FASTAPI_PROBLEM_DETAILS = True
-    registry.set_default(api_with())
-    api = registry.get_default()
+    api = FastAPI() if prefix else api_with()
+    if prefix:
+        api.mount(prefix, api_with())
+    registry.set_default(api)
     apply_settings(registry)
-    document = fetch(api, "/openapi.json").json()
-    answered = fetch(api, "/x")
+    document = fetch(api, f"{prefix}/openapi.json").json()
+    answered = fetch(api, f"{prefix}/x")
     assert list(contents(document, "/{number}")["422"]) == [answered.headers["content-type"]]
     schema = document["components"]["schemas"]["ValidationProblem"]
     assert set(answered.json()) <= set(schema["properties"])
     assert set(schema["required"]) <= set(answered.json())
+
+
+def test_what_auth_adds_has_the_form_too(settings: Settings, api: FastAPI, build: Callable[[], ASGIApp]) -> None:
+    from django_fastapi.auth import current_user  # noqa: PLC0415 (imports models)
+
+    @api.get("/me", dependencies=[Depends(current_user)])
+    async def me() -> None:
+        """Be described."""
+
+    settings.FASTAPI_PROBLEM_DETAILS = True
+    build()
+    document = api.openapi()
+    for status in ("401", "403"):
+        assert contents(document, "/me")[status] == {DETAILS: "Problem"}
+    build()
+    assert api.openapi() == document
 
 
 def test_the_setting_is_read_each_time(settings: Settings) -> None:

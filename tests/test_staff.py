@@ -39,8 +39,9 @@ def test_a_browser_without_a_session_is_sent_to_the_login_page(site: ASGIApp) ->
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_another_client_without_a_session_gets_401(site: ASGIApp, page: str) -> None:
-    answer = fetch(site, page)
+@pytest.mark.parametrize("accept", ["*/*", "application/problem+json"])
+def test_another_client_without_a_session_gets_401(site: ASGIApp, page: str, accept: str) -> None:
+    answer = fetch(site, page, headers={"Accept": accept})
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"]
 
@@ -55,6 +56,17 @@ def test_a_staff_user_sees_the_pages(site: ASGIApp, page: str) -> None:
 def test_a_user_who_is_not_staff_gets_403(site: ASGIApp, page: str) -> None:
     somebody = User.objects.create_user("somebody")
     assert fetch(site, page, headers=session_of(somebody)).status_code == 403
+
+
+@pytest.mark.parametrize("page", [*PAGES, "/docs/csrf"])
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+def test_no_cache_keeps_a_page_that_is_not_for_everybody(site: ASGIApp, page: str, accept: str) -> None:
+    users = [User.objects.create_user(name, is_staff=name == "staff") for name in ("staff", "somebody")]
+    answers = [fetch(site, page, headers={"Accept": accept, **one}) for one in ({}, *map(session_of, users))]
+    assert [answer.status_code for answer in answers] == [302 if accept == "text/html" else 401, 200, 403]
+    for answer in answers:
+        assert answer.headers["cache-control"] == "no-store"
+        assert "Cookie" in answer.headers["vary"].split(", ")
 
 
 def test_a_staff_user_who_was_deactivated_is_turned_away(site: ASGIApp) -> None:

@@ -1,12 +1,14 @@
 """What FastAPI cannot know of auth in an API's OpenAPI document: answers 401 and 403, and who is needed everywhere."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.encoders import jsonable_encoder
 from fastapi.routing import iter_route_contexts
+
+from django_fastapi.documents import AUTH, Document, change_document
 
 from .dependencies import current_user
 from .routes import RouteAuth, read_auth
@@ -20,25 +22,20 @@ def document_auth(api: FastAPI) -> None:
     """Have `api.openapi()` tell what auth answers; calling it again changes nothing.
 
     Operations with a scheme have the answers 401 and 403, and 429 where it limits tries, unless the project documents
-    its own. With
-    `FASTAPI_AUTH["REQUIRED"]` all operations have the schemes that are not marked `public`.
+    its own. With `FASTAPI_AUTH["REQUIRED"]` all operations have the schemes that are not marked `public`.
     """
-    if not isinstance(api.openapi, _Document):
-        # FastAPI's documented way to change the document.
-        api.openapi = _Document(api, api.openapi)  # type: ignore[method-assign]
+    change_document(api, AUTH, _Auth(api))
 
 
-class _Document:
-    """`api.openapi`, with auth."""
+class _Auth:
+    """A document with what auth adds."""
 
-    def __init__(self, api: FastAPI, make: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, api: FastAPI) -> None:
         self._api = api
-        self._make = make
-        self._source: dict[str, Any] | None = None
-        self._changed: dict[str, Any] = {}
+        self._source: Document | None = None
+        self._changed: Document = {}
 
-    def __call__(self) -> dict[str, Any]:
-        document = self._make()
+    def __call__(self, document: Document) -> Document:
         if document is not self._source:  # FastAPI makes it once
             self._source, self._changed = document, copy.deepcopy(document)
             is_required = get_auth_settings().required
@@ -55,7 +52,7 @@ class _Document:
         return self._changed
 
 
-def _add_schemes(document: dict[str, Any], api: FastAPI) -> None:
+def _add_schemes(document: Document, api: FastAPI) -> None:
     schemes = current_user.resolved_schemes
     models = {scheme.scheme_name: scheme.model for scheme in schemes}
     components: dict[str, Any] = document.setdefault("components", {}).setdefault("securitySchemes", {})
@@ -66,7 +63,7 @@ def _add_schemes(document: dict[str, Any], api: FastAPI) -> None:
             operation.setdefault("security", [{name: []} for name in models])
 
 
-def _with_auth(document: dict[str, Any], api: FastAPI) -> Iterator[tuple[dict[str, Any], RouteAuth]]:
+def _with_auth(document: Document, api: FastAPI) -> Iterator[tuple[dict[str, Any], RouteAuth]]:
     """Yield the operations, each with what its route asks of users."""
     for route in iter_route_contexts(api.routes):
         asked = read_auth(route)
