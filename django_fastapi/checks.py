@@ -1,7 +1,7 @@
 """System checks: what is wrong with the settings and the API modules, and the cure."""
 
 import difflib
-from typing import Any
+from typing import Any, cast
 
 from django.apps import apps
 from django.conf import settings as django_settings
@@ -15,7 +15,9 @@ from .openapi import has_assets
 from .registry import get_registry
 
 _PREFIX = "FASTAPI_"
-_PSYCOPG_POOL_SIZE = 4  # psycopg_pool's `min_size`, which is its `max_size` too unless that is given
+# By vendor: the options of a pool that say how many connections it has, and the number without any of them.
+# In psycopg_pool the least is the most too unless that is given.
+_POOL_SIZES = {"postgresql": (("max_size", "min_size"), 4), "oracle": (("max",), 2)}
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
@@ -23,7 +25,13 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     errors = _wrong_values()
     if errors:
         return [*errors, *_unknown_names()]
-    return [*_unknown_names(), *_wildcard_with_credentials(), *_docs_without_means(), *_narrow_pools()]
+    return [
+        *_unknown_names(),
+        *_wildcard_with_credentials(),
+        *(Error(complaint, id="django_fastapi.E003") for complaint in settings.equal_docs_urls()),
+        *_docs_without_means(),
+        *_narrow_pools(),
+    ]
 
 
 def check_routes(**_: Any) -> list[CheckMessage]:
@@ -100,20 +108,22 @@ def _wildcard_with_credentials() -> list[CheckMessage]:
 
 
 def _narrow_pools() -> list[CheckMessage]:
-    """Compare psycopg's pools with the threads: a thread that finds none of its connections free waits and fails."""
+    """Compare pools with the threads: a thread that finds none of its connections free waits, and may fail."""
     threads = settings.THREADS.get()
     found: list[CheckMessage] = []
     for alias in connections:
         pool: Any = connections.settings[alias].get("OPTIONS", {}).get("pool")
-        if not pool:
+        sizes = _POOL_SIZES.get(connections[alias].vendor) if pool else None
+        if sizes is None:
             continue
-        options: dict[str, int] = {} if pool is True else pool
-        size = options.get("max_size") or options.get("min_size", _PSYCOPG_POOL_SIZE)
+        names, default = sizes
+        options = cast("dict[str, int]", pool) if isinstance(pool, dict) else {}
+        size = next((options[name] for name in names if options.get(name)), default)
         if size < threads:
             found.append(
                 CheckWarning(
                     f'The connection pool of the database "{alias}" has {size} connections for {threads} threads.',
-                    hint=f'Set OPTIONS["pool"] to {{"max_size": {threads}}}, or FASTAPI_THREADS to {size}.',
+                    hint=f'Set OPTIONS["pool"] to {{"{names[0]}": {threads}}}, or FASTAPI_THREADS to {size}.',
                     id="django_fastapi.W006",
                 )
             )

@@ -14,7 +14,7 @@ def discover(registry: APIRegistry) -> None:
     """Import the API modules of all installed apps, once for a registry.
 
     It happens when something first needs the routes and not while Django starts, so that a broken `api.py` does not
-    stop `migrate`. A module that fails is tried again the next time.
+    stop `migrate`. A module that fails is tried again the next time, as if it had registered nothing.
 
     Args:
         registry: What the modules register with.
@@ -23,8 +23,12 @@ def discover(registry: APIRegistry) -> None:
         Exception: Whatever a module raises while it is imported. An app without such a module is passed over.
     """
     with _lock:
-        if registry.is_discovered:
+        if registry.is_discovered or registry.is_being_discovered:  # by a module that reverses a name
             return
-        if settings.AUTODISCOVER.get():
-            autodiscover_modules(*settings.AUTODISCOVER_MODULES.get())
+        registry.is_being_discovered = True
+        try:
+            if settings.AUTODISCOVER.get():
+                autodiscover_modules(*settings.AUTODISCOVER_MODULES.get(), register_to=registry)
+        finally:
+            registry.is_being_discovered = False
         registry.is_discovered = True

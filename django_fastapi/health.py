@@ -139,6 +139,8 @@ def _is_named_by_django(path: str) -> bool:
         return path.strip("/") in resolve(path).route
     except Resolver404:
         return False
+    except Exception:  # noqa: BLE001 (a URLconf that cannot be imported; Django says so with every request)
+        return False
 
 
 def _check(result: Future[list[str]]) -> None:

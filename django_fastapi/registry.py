@@ -2,7 +2,8 @@
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -12,6 +13,11 @@ from fastapi import FastAPI
 from .exceptions import APIAlreadyRegistered, ConfigurationError, DefaultAPIAlreadyRegistered
 
 DEFAULT_NAME = "api"
+
+_TOO_LATE = (
+    "the site was built before and does not serve this API. Register it in an API module, such as an app's `api.py`, "
+    "or in another module that is imported before the application is made."
+)
 
 _PREFIX = re.compile(r"(/[^/{}?#\s]+)+")
 
@@ -31,6 +37,9 @@ class RegisteredAPI:
     api: FastAPI
 
 
+_Registrations = tuple[FastAPI | None, tuple[RegisteredAPI, ...]]
+
+
 class APIRegistry:
     """The applications of one project. The app config of this package owns the one in use.
 
@@ -44,7 +53,9 @@ class APIRegistry:
         self._registered: list[RegisteredAPI] = []
         self._lock = threading.RLock()
         self._is_making = False
+        self._services = 0
         self.is_discovered: bool = False
+        self.is_being_discovered: bool = False
         self.is_default_made: bool = False
 
     def get_default(self) -> FastAPI:
@@ -66,10 +77,29 @@ class APIRegistry:
                 "use its own FastAPI instance there."
             )
         self._is_making = True
+        before = self._registry
         try:
             return self._make_default()
+        except Exception:
+            self._registry = before
+            raise
         finally:
             self._is_making = False
+
+    @property
+    def _registry(self) -> _Registrations:
+        """What was set and registered: Django's `autodiscover_modules` puts it back when a module fails.
+
+        That module is going to be imported again. A default that was made stays, since other modules hold it.
+        """
+        return self._default, tuple(self._registered)
+
+    @_registry.setter
+    def _registry(self, before: _Registrations) -> None:
+        with self._lock:
+            default, registered = before
+            self._default = self._default if self.is_default_made else default
+            self._registered = list(registered)
 
     def set_default(self, api: FastAPI) -> None:
         """Make `api` the default application.
@@ -92,7 +122,8 @@ class APIRegistry:
 
         Raises:
             APIAlreadyRegistered: The name or the prefix is taken.
-            ConfigurationError: An argument cannot be used; the message says which and why.
+            ConfigurationError: An argument cannot be used, or a site runs that would not serve it; the message says
+                which and why.
         """
         _require_fastapi(api)
         if not name.isidentifier():
@@ -108,7 +139,29 @@ class APIRegistry:
                     raise APIAlreadyRegistered(f"The prefix {prefix!r} is taken by the API {other.name!r}.")
             if name == DEFAULT_NAME or any(name == other.name for other in self._registered):
                 raise APIAlreadyRegistered(f"There is an API of the name {name!r} already.")
+            if self._services:
+                raise ConfigurationError(f"register_api(name={name!r}): {_TOO_LATE}")
             self._registered.append(RegisteredAPI(name, prefix, api))
+
+    @contextmanager
+    def serving(self, served: Sequence[RegisteredAPI]) -> Generator[None]:
+        """Refuse all further APIs within the block, since a site that is built serves no others.
+
+        Args:
+            served: What the site serves.
+
+        Raises:
+            ConfigurationError: Another one was registered after the site had been built.
+        """
+        with self._lock:
+            if late := [one.name for one in self.all() if one not in served]:
+                raise ConfigurationError(f"register_api(name={late[0]!r}): {_TOO_LATE}")
+            self._services += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._services -= 1
 
     def all(self) -> list[RegisteredAPI]:
         """Return every application, the longest prefix first, the default one last."""
@@ -164,7 +217,7 @@ def register_api(api: FastAPI, *, name: str, prefix: str) -> None:
 
     Raises:
         APIAlreadyRegistered: The name or the prefix is taken.
-        ConfigurationError: An argument cannot be used.
+        ConfigurationError: An argument cannot be used, or the site runs already.
     """
     get_registry().register(api, name, prefix)
 

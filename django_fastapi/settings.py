@@ -2,6 +2,9 @@
 
 import functools
 import ipaddress
+import itertools
+import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
@@ -11,6 +14,9 @@ from django.conf import settings as django_settings
 from .exceptions import ConfigurationError
 
 T = TypeVar("T")
+
+_MOST_THREADS = 10_000
+_DOCS_PATH = re.compile(r"/[^/{}?#][^{}?#]*")
 
 DOCS_PUBLIC = "public"
 DOCS_STAFF = "staff"
@@ -61,7 +67,7 @@ def _is_bool(value: object) -> bool:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+    return isinstance(value, str) and value != ""
 
 
 def _is_dict(value: object) -> bool:
@@ -72,12 +78,12 @@ def _is_list_of_text(value: object) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(item, str) for item in cast("Sequence[object]", value))
 
 
-def _is_positive_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+def _is_number_of_threads(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MOST_THREADS
 
 
-def _is_positive_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+def _is_timeout(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= threading.TIMEOUT_MAX
 
 
 def _is_dotted_path(value: object) -> bool:
@@ -95,7 +101,7 @@ def _is_root_path(value: object) -> bool:
 
 
 def _is_url_path(value: object) -> bool:
-    return value is None or (isinstance(value, str) and value.startswith("/") and len(value) > 1)
+    return value is None or (isinstance(value, str) and _DOCS_PATH.fullmatch(value) is not None)
 
 
 def _is_docs_access(value: object) -> bool:
@@ -119,14 +125,15 @@ def _is_proxy(value: str) -> bool:
     return True
 
 
-_URL_PATH = 'a path that begins with "/", or None to leave the page out'
+_URL_PATH = 'a path that begins with one "/" and has none of "{}?#" in it, or None to leave the page out'
+_TEXT = "a string that is not empty"  # FastAPI takes no other
 _WORDS = "a list or tuple of strings"
 
 API: Setting[str | None] = Setting(
     "FASTAPI_API", None, 'the dotted path of a FastAPI instance, such as "project.api.app", or None', _is_dotted_path
 )
-TITLE: Setting[str] = Setting("FASTAPI_TITLE", "Django FastAPI", "a string", _is_text)
-VERSION: Setting[str] = Setting("FASTAPI_VERSION", "unknown", "a string", _is_text)
+TITLE: Setting[str] = Setting("FASTAPI_TITLE", "Django FastAPI", _TEXT, _is_text)
+VERSION: Setting[str] = Setting("FASTAPI_VERSION", "unknown", _TEXT, _is_text)
 ROOT_PATH: Setting[str] = Setting(
     "FASTAPI_ROOT_PATH", "", 'empty, or a path that begins with "/" and does not end with one', _is_root_path
 )
@@ -141,9 +148,14 @@ AUTODISCOVER: Setting[bool] = Setting("FASTAPI_AUTODISCOVER", default=True, expe
 AUTODISCOVER_MODULES: Setting[Sequence[str]] = Setting(
     "FASTAPI_AUTODISCOVER_MODULES", ["api"], "a list or tuple of module names", _is_list_of_module_names
 )
-THREADS: Setting[int] = Setting("FASTAPI_THREADS", 16, "a whole number greater than 0", _is_positive_int)
+THREADS: Setting[int] = Setting(
+    "FASTAPI_THREADS", 16, f"a whole number greater than 0 and not above {_MOST_THREADS}", _is_number_of_threads
+)
 THREAD_WAIT: Setting[float] = Setting(
-    "FASTAPI_THREAD_WAIT", 10, "a number of seconds greater than 0", _is_positive_number
+    "FASTAPI_THREAD_WAIT",
+    10,
+    f"a number of seconds greater than 0 and not above {int(threading.TIMEOUT_MAX)}",
+    _is_timeout,
 )
 DJANGO_FALLBACK: Setting[bool] = Setting(
     "FASTAPI_DJANGO_FALLBACK", default=True, expected="True or False", accepts=_is_bool
@@ -177,3 +189,12 @@ THROTTLE_FAIL_OPEN: Setting[bool] = Setting(
 ALL_SETTINGS: tuple[Setting[Any], ...] = tuple(
     cast("Any", value) for value in list(globals().values()) if type(value) is Setting
 )
+
+
+def equal_docs_urls() -> list[str]:
+    """Return a sentence for each two of the docs' URLs that are one, so that a page hides the other."""
+    return [
+        f"{second.name} must be another path than {first.name}: both are {first.get()!r}."
+        for first, second in itertools.combinations((DOCS_URL, REDOC_URL, OPENAPI_URL), 2)
+        if first.get() is not None and first.get() == second.get()
+    ]

@@ -11,6 +11,8 @@ from pytest_django import Settings
 
 from django_fastapi import openapi
 from django_fastapi.checks import check_deployment, check_routes, check_settings
+from django_fastapi.exceptions import ConfigurationError
+from django_fastapi.factory import apply_settings
 from django_fastapi.registry import APIRegistry
 
 
@@ -65,19 +67,50 @@ def test_docs_pages_without_assets_are_warned_of(settings: Settings, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("pool", "expected"),
-    [(False, []), (True, [4]), ({"min_size": 2, "max_size": 16}, []), ({"max_size": 8}, [8]), ({"min_size": 20}, [])],
+    ("vendor", "pool", "expected"),
+    [
+        ("postgresql", False, []),
+        ("postgresql", True, [(4, "max_size")]),
+        ("postgresql", {"min_size": 2, "max_size": 16}, []),
+        ("postgresql", {"max_size": 8}, [(8, "max_size")]),
+        ("postgresql", {"min_size": 20}, []),
+        ("oracle", True, [(2, "max")]),
+        ("oracle", {"min": 1, "max": 64}, []),
+        ("oracle", {"max": 8}, [(8, "max")]),
+        ("another", {"size": 1}, []),
+    ],
 )
 def test_a_pool_with_fewer_connections_than_threads_is_warned_of(
-    monkeypatch: pytest.MonkeyPatch, pool: object, expected: list[int]
+    monkeypatch: pytest.MonkeyPatch, vendor: str, pool: object, expected: list[tuple[int, str]]
 ) -> None:
+    monkeypatch.setattr(connections["default"], "vendor", vendor)  # the driver of Oracle is not installed here
     monkeypatch.setitem(connections.settings["default"], "OPTIONS", {"pool": pool})
     messages = check_settings()
     assert ids(messages) == ["django_fastapi.W006"] * len(expected)
-    assert all(
-        f"has {size} connections for 16 threads" in message.msg
-        for size, message in zip(expected, messages, strict=True)
-    )
+    for (size, option), message in zip(expected, messages, strict=True):
+        assert f"has {size} connections for 16 threads" in message.msg
+        assert f'{{"{option}": 16}}' in str(message.hint)
+
+
+@pytest.mark.parametrize(
+    ("names", "url"), [(("DOCS", "REDOC"), "/redoc"), (("DOCS", "OPENAPI"), "/docs"), (("REDOC", "OPENAPI"), "/one")]
+)
+def test_two_pages_at_one_url_are_an_error(
+    settings: Settings, registry: APIRegistry, names: tuple[str, str], url: str
+) -> None:
+    first, second = (f"FASTAPI_{name}_URL" for name in names)
+    setattr(settings, first, url)
+    setattr(settings, second, url)
+    [message] = check_settings()
+    assert message.id == "django_fastapi.E003"
+    assert message.msg == f"{second} must be another path than {first}: both are {url!r}."
+    with pytest.raises(ConfigurationError, match=f"{second} must be another path"):
+        apply_settings(registry)
+
+
+def test_pages_that_are_left_out_are_at_no_url(settings: Settings) -> None:
+    settings.FASTAPI_DOCS_URL = settings.FASTAPI_REDOC_URL = settings.FASTAPI_OPENAPI_URL = None
+    assert check_settings() == []
 
 
 def test_staff_access_needs_sessions_and_users(settings: Settings) -> None:

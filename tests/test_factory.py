@@ -1,11 +1,16 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 from django.db import connections
 from fastapi import APIRouter, FastAPI
+from httpx import ASGITransport, AsyncClient
 from pytest_django import Settings
 
-from django_fastapi.exceptions import ConfigurationError
-from django_fastapi.factory import apply_settings, make_default_api
-from django_fastapi.registry import APIRegistry
+from django_fastapi.exceptions import ConfigurationError, LifespanFailed
+from django_fastapi.factory import apply_settings, late_applications, make_default_api
+from django_fastapi.lifespan import Lifespan, SiteLifespan
+from django_fastapi.registry import APIRegistry, register_api
 from django_fastapi.routing import atomic_requests
 
 project_api = FastAPI(title="The project's own")
@@ -73,3 +78,44 @@ def test_a_mounted_application_follows_atomic_requests_too(
     api.include_router(router, prefix="/router")
     with pytest.raises(ConfigurationError, match=r"mounted at '/.*other' does not follow"):
         apply_settings(registry)
+
+
+@pytest.mark.anyio
+async def test_an_application_that_a_lifespan_mounts_follows_the_settings_of_the_site_too(
+    registry: APIRegistry, settings: Settings
+) -> None:
+    @asynccontextmanager
+    async def lifespan(api: FastAPI) -> AsyncIterator[None]:
+        api.mount("/late", FastAPI())
+        yield
+
+    settings.FASTAPI_DOCS_ACCESS = "off"
+    api = FastAPI(lifespan=lifespan)
+    registry.register(api, "v2", "/v2")
+    apply_settings(registry)
+    documented: list[FastAPI] = []
+    site = SiteLifespan([Lifespan(api), Lifespan(late_applications(registry, documented.append))])
+    settings.FASTAPI_DOCS_ACCESS = "public"
+    await site.startup()
+    async with AsyncClient(transport=ASGITransport(api), base_url="http://testserver") as client:
+        answers = [await client.get(f"/late/{page}") for page in ("docs", "redoc", "openapi.json")]
+    assert [answer.status_code for answer in answers] == [404] * 3
+    assert documented == [api, registry.get_default()]
+    with pytest.raises(ConfigurationError, match="'v3'"):
+        register_api(FastAPI(), name="v3", prefix="/v3")
+    await site.shutdown()
+    register_api(FastAPI(), name="v3", prefix="/v3")
+
+
+@pytest.mark.anyio
+async def test_a_site_does_not_start_without_what_its_lifespans_have_added(
+    registry: APIRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Lifespan(late_applications(registry, lambda _: None))
+    monkeypatch.setitem(connections.settings["default"], name="ATOMIC_REQUESTS", value=True)
+    registry.get_default().mount("/late", FastAPI())
+    with pytest.raises(LifespanFailed, match="mounted at '/late' does not follow"):
+        await site.startup()
+    register_api(FastAPI(), name="v2", prefix="/v2")
+    with pytest.raises(LifespanFailed, match=r"'v2'.*the site was built before"):
+        await site.startup()

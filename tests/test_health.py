@@ -223,6 +223,17 @@ def test_a_view_for_everything_does_not(
     assert ask(build(), make_scope(target)).body == b'{"status":"ok"}'
 
 
+@BOTH
+@pytest.mark.usefixtures("databases")
+def test_views_that_cannot_be_imported_do_not_matter(
+    site: ASGIApp, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    (tmp_path / "broken_urls.py").write_text("raise RuntimeError")
+    monkeypatch.syspath_prepend(tmp_path)
+    settings.ROOT_URLCONF = "broken_urls"
+    assert ask(site, make_scope(target)).body == b'{"status":"ok"}'
+
+
 @pytest.mark.usefixtures("databases")
 def test_a_site_that_cannot_start_is_not_ready(caplog: pytest.LogCaptureFixture) -> None:
     async def fail() -> None:

@@ -57,6 +57,18 @@ def test_a_name_or_prefix_that_is_taken_is_refused(registry: APIRegistry, name: 
         registry.register(FastAPI(), name, prefix)
 
 
+def test_none_is_registered_that_a_running_site_would_not_serve(registry: APIRegistry) -> None:
+    served = registry.all()
+    with registry.serving(served), pytest.raises(ConfigurationError, match=r"'v2'.*Register it in an API module"):
+        register_api(FastAPI(), name="v2", prefix="/v2")
+    assert registry.all() == served
+    register_api(FastAPI(), name="v2", prefix="/v2")
+    with pytest.raises(ConfigurationError, match="'v2'"), registry.serving(served):
+        raise AssertionError("an API was registered after the site had been built")
+    with registry.serving(registry.all()):
+        pass
+
+
 def test_only_a_fastapi_application_can_be_registered(registry: APIRegistry) -> None:
     with pytest.raises(ConfigurationError, match="not APIRouter"):
         registry.register(django_fastapi.APIRouter(), "v1", "/v1")  # type: ignore[arg-type]

@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 from pytest_django import Settings
 
@@ -55,6 +57,8 @@ def test_a_setting_is_read_when_it_is_asked_for(settings: Settings) -> None:
         ("API", "not a path.api"),
         ("API", 3),
         ("TITLE", None),
+        ("TITLE", ""),
+        ("VERSION", ""),
         ("ROOT_PATH", "api"),
         ("ROOT_PATH", "/api/"),
         ("ROOT_PATH", None),
@@ -69,7 +73,18 @@ def test_a_setting_is_read_when_it_is_asked_for(settings: Settings) -> None:
         ("DJANGO_FALLBACK", 0),
         ("DOCS_URL", "docs"),
         ("DOCS_URL", "/"),
+        ("DOCS_URL", "//docs"),
+        ("DOCS_URL", "/{x:nope}"),
+        ("REDOC_URL", "/{x}"),
+        ("OPENAPI_URL", "/openapi?v=1"),
         ("OPENAPI_URL", ""),
+        ("THREADS", 0),
+        ("THREADS", True),
+        pytest.param("THREADS", 10**400, id="THREADS-huge"),
+        ("THREAD_WAIT", 0),
+        pytest.param("THREAD_WAIT", 10**400, id="THREAD_WAIT-huge"),
+        ("THREAD_WAIT", float("inf")),
+        ("THREAD_WAIT", float("nan")),
         ("DOCS_ACCESS", "private"),
         ("DOCS_ACCESS", []),
         ("TRUSTED_PROXIES", "10.0.0.1"),
@@ -92,3 +107,8 @@ def test_a_wrong_value_is_an_error_that_names_setting_value_and_cure(
     with pytest.raises(ConfigurationError) as caught:
         setting.get()
     assert str(caught.value) == f"FASTAPI_{name} must be {setting.expected}, not {value!r}."
+
+
+def test_the_longest_wait_is_one_that_a_lock_can_wait(settings: Settings) -> None:
+    settings.FASTAPI_THREAD_WAIT = threading.TIMEOUT_MAX
+    assert threading.Lock().acquire(timeout=fastapi_settings.THREAD_WAIT.get())

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
 from fastapi.security.base import SecurityBase
-from starlette.routing import BaseRoute, Mount, WebSocketRoute
+from starlette.routing import BaseRoute, Host, Mount, WebSocketRoute
 
 from django_fastapi.auth.dependencies import current_user
 from django_fastapi.auth.openapi import document_auth
@@ -19,6 +19,8 @@ from django_fastapi.factory import apply_settings
 from django_fastapi.openapi import DocsRoute
 from django_fastapi.registry import RegisteredAPI, get_registry
 
+_KINDS = {Mount: "MOUNT", Host: "HOST", WebSocketRoute: "WEBSOCKET"}
+
 STAFF = "staff"
 """What stands in the place of a scheme where the docs are for staff."""
 
@@ -28,9 +30,10 @@ class ListedRoute:
     """One route of an API.
 
     Args:
-        methods: Its methods in alphabetical order, or "WEBSOCKET", or "MOUNT" for an application of its own.
-        path: Its path, with the prefixes around it.
-        name: By what `reverse()` knows it; empty if it has no name.
+        methods: Its methods in alphabetical order, or "WEBSOCKET", or "MOUNT" for an application of its own, or "HOST"
+            for one that has a host of its own.
+        path: Its path, with the prefixes around it, and before that the host if it has one of its own.
+        name: By what `reverse()` knows it; empty if it does not, as none of a mounted application.
         endpoint: Dotted path of what answers; empty if that is no function or class.
         schemes: The names of the security schemes of which it wants a credential; without any, everybody may come in.
     """
@@ -63,28 +66,33 @@ def list_routes(registered: RegisteredAPI) -> Iterator[ListedRoute]:
     Args:
         registered: The API.
     """
-    for path, route in _walk(registered.prefix, registered.api.routes):
-        is_mount = isinstance(route.original_route, Mount)
+    for path, route, is_mounted in _walk(registered.prefix, registered.api.routes):
+        is_reversible = route.name and route.endpoint and not is_mounted
         yield ListedRoute(
-            methods="MOUNT" if is_mount else _methods(route),
+            methods=_methods(route),
             path=path,
-            name=f"{registered.name}:{route.name}" if route.name and not is_mount else "",
+            name=f"{registered.name}:{route.name}" if is_reversible else "",
             endpoint=_dotted_path(route.endpoint),
             schemes=tuple(dict.fromkeys(_schemes(route))),
         )
 
 
-def _walk(prefix: str, routes: Sequence[BaseRoute]) -> Iterator[tuple[str, RouteContext]]:
+def _walk(
+    prefix: str, routes: Sequence[BaseRoute], host: str = "", *, is_mounted: bool = False
+) -> Iterator[tuple[str, RouteContext, bool]]:
+    """Yield each route with its path, and whether it is one of a mounted application."""
     for route in iter_route_contexts(routes):
-        path = f"{prefix}{route.path or ''}"
-        yield path, route
-        if isinstance(route.original_route, Mount):
-            yield from _walk(path, route.original_route.routes)
+        path, inner = f"{prefix}{route.path or ''}", route.original_route
+        inner_host = inner.host if isinstance(inner, Host) else host
+        yield f"{inner_host}{path}", route, is_mounted
+        if isinstance(inner, Mount | Host):
+            yield from _walk(path, inner.routes, inner_host, is_mounted=True)
 
 
 def _methods(route: RouteContext) -> str:
-    if isinstance(route.original_route, WebSocketRoute):
-        return "WEBSOCKET"
+    for kind, word in _KINDS.items():
+        if isinstance(route.original_route, kind):
+            return word
     return ",".join(sorted(route.methods or ()))
 
 

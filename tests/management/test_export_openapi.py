@@ -89,15 +89,36 @@ def test_a_stale_one_fails_and_is_left_alone(file: Path, api: FastAPI, settings:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("{", "it is no OpenAPI document"), (None, "does not exist"), ("", "the order or the layout")]
+    ("text", "words"),
+    [
+        (b"{", "it is no OpenAPI document"),
+        (b"\xff", "it is no OpenAPI document"),
+        (None, "does not exist"),
+        (b"", "the order or the layout"),
+    ],
 )
-def test_other_files_fail_too(file: Path, text: str | None, words: str) -> None:
+def test_other_files_fail_too(file: Path, text: bytes | None, words: str) -> None:
     if text is None:
         file.unlink()
     else:
-        file.write_text(text or json.dumps(json.loads(file.read_text())))
+        file.write_bytes(text or json.dumps(json.loads(file.read_text())).encode())
     with pytest.raises(CommandError, match=words):
         export("--output", file, "--check")
+
+
+@pytest.mark.parametrize(
+    ("place", "options", "reason"),
+    [
+        ("missing/openapi.json", (), "No such file or directory"),
+        ("openapi.json/below", (), "Not a directory"),
+        (".", (), "Is a directory"),
+        (".", ("--check",), "Is a directory"),
+    ],
+)
+def test_a_place_where_no_file_can_be_is_named(file: Path, place: str, options: tuple[str, ...], reason: str) -> None:
+    place = str(file.parent / place)
+    with pytest.raises(CommandError, match=f"^{place} cannot be used: {reason}.$"):
+        export("--output", place, *options)
 
 
 @pytest.mark.usefixtures("api")

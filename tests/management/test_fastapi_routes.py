@@ -5,6 +5,7 @@ from django.core.management import call_command
 from fastapi import APIRouter, Depends, FastAPI, Security, WebSocket
 from fastapi.security import APIKeyHeader, HTTPBearer
 from pytest_django import Settings
+from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 from django_fastapi import auth
@@ -67,11 +68,19 @@ def test_apis_under_a_prefix_and_mounted_ones_are_listed_too(
     second = FastAPI(openapi_url=None)
     second.mount("/mounted", mounted)
     second.mount("/files", StaticFiles(directory=settings.BASE_DIR))
+    second.host("admin.{domain}", mounted, name="admin")
+    mounted.mount("/deep", FastAPI(openapi_url=None, routes=[Route("/end", list_books)]))
     registry.register(second, name="second", prefix="/v2")
     assert [(route.methods, route.path, route.name) for route in listed()] == [
         ("MOUNT", "/v2/mounted", ""),
-        ("GET", "/v2/mounted/inner", "second:list_books"),
+        ("GET", "/v2/mounted/inner", ""),
+        ("MOUNT", "/v2/mounted/deep", ""),
+        ("GET,HEAD", "/v2/mounted/deep/end", ""),
         ("MOUNT", "/v2/files", ""),
+        ("HOST", "admin.{domain}/v2", ""),
+        ("GET", "admin.{domain}/v2/inner", ""),
+        ("MOUNT", "admin.{domain}/v2/deep", ""),
+        ("GET,HEAD", "admin.{domain}/v2/deep/end", ""),
     ]
 
 

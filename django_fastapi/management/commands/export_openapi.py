@@ -30,18 +30,22 @@ class Command(BaseCommand):
         """Write, or compare.
 
         Raises:
-            CommandError: There is no such API, or the file is stale.
+            CommandError: There is no such API, or the file is stale, or it can be neither written nor read.
         """
         document = _document(api)
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-        if check:
-            if output is None:
+        if output is None:
+            if check:
                 raise CommandError("--check compares with a file: name it with --output.")
-            _compare(output, document, text)
-        elif output is None:
             self.stdout.write(text, ending="")
-        else:
-            output.write_text(text, encoding="utf-8")
+            return
+        try:
+            if check:
+                _compare(output, document, text)
+            else:
+                output.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise CommandError(f"{output} cannot be used: {error.strerror}.") from error
 
 
 def _document(name: str) -> dict[str, Any]:
@@ -54,10 +58,10 @@ def _document(name: str) -> dict[str, Any]:
 def _compare(file: Path, document: dict[str, Any], text: str) -> None:
     if not file.exists():
         raise CommandError(f"{file} does not exist. Write it with `export_openapi --output {file}`.")
-    found = file.read_text(encoding="utf-8")
-    if found == text:
-        return
     try:
+        found = file.read_text(encoding="utf-8")
+        if found == text:
+            return
         changes = list_changes(json.loads(found), document) or ["the order or the layout"]
     except ValueError:
         changes = ["it is no OpenAPI document"]
