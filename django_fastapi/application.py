@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 
 import django
 from django.conf import settings as django_settings
+from django.urls import clear_url_caches
 from fastapi import FastAPI
 
 from . import settings
@@ -21,14 +22,16 @@ from .discovery import discover
 from .dispatch import Dispatcher, ServedAPI
 from .edge import Edge, Guard
 from .exceptions import ConfigurationError
-from .factory import apply_settings
+from .factory import apply_settings, late_applications
 from .gateway import WSGIGateway
 from .handlers import make_django_handler
 from .health import Health
 from .known_routes import KnownRoutes
 from .lifespan import Lifespan, SiteLifespan
+from .mounts import mounted_apps
 from .orm.serving import OrmWriter
 from .registry import APIRegistry, get_registry
+from .script_prefix import enter_script_prefix
 from .seam import install, verify
 from .telemetry import Telemetry, spare_lookups
 from .threads import get_threads
@@ -50,11 +53,12 @@ class SiteApplication:
             get_django()
         registered = registry.all()
         for one in registered:
-            document_auth(one.api)
+            _document_auth(one.api)
         lifespans = [Lifespan(one.api) for one in registered]
         root_path = settings.ROOT_PATH.get()
+        late = Lifespan(late_applications(registry, _document_auth))
         # The first to start is the last to end: the threads outlive what works on them.
-        self._lifespan = SiteLifespan([Lifespan(_threads), *lifespans])
+        self._lifespan = SiteLifespan([Lifespan(_threads), *lifespans, late])
         self._dispatch = Dispatcher(
             [
                 ServedAPI(_protect(one.api), KnownRoutes.of(one.api.router), one.prefix, root_path, lifespan.state)
@@ -73,6 +77,7 @@ class SiteApplication:
             ValueError: The type of the scope is none that ASGI 3 defines.
         """
         kind = scope["type"]
+        enter_script_prefix(scope)
         if kind == "lifespan":
             await self._lifespan.serve(receive, send)
         elif kind in ("http", "websocket"):
@@ -108,6 +113,13 @@ class SiteApplication:
         await self._dispatch(scope, receive, send)
 
 
+def _document_auth(api: FastAPI) -> None:
+    document_auth(api)
+    for _, app in mounted_apps(api.routes):
+        if isinstance(app, FastAPI):
+            document_auth(app)
+
+
 def _protect(api: FastAPI) -> ASGIApp:
     """Return an API with what stands before it; a body too long is told to scripts of other origins as well."""
     return Guard(with_cors(with_own_cors(BodyLimits(Gate(Telemetry(api), api), api.routes), api)))
@@ -135,9 +147,11 @@ def get_asgi_application() -> SiteApplication:
     Raises:
         ConfigurationError: A setting is wrong.
     """
-    django.setup(set_prefix=False)
+    # Elsewhere a request tells it; one that is forced is known to the API modules as well.
+    django.setup(set_prefix=bool(django_settings.FORCE_SCRIPT_NAME))
     registry = get_registry()
     discover(registry)
+    clear_url_caches()  # a module may have reversed a name before others had registered their APIs
     apply_settings(registry)
     return SiteApplication(registry)
 

@@ -10,6 +10,7 @@ from django.db.backends.signals import connection_created
 from django.db.models import Model
 from django.db.models.signals import class_prepared, post_delete, post_save
 
+from . import convertors
 from .auth.checks import check_auth_of_routes, check_auth_settings
 from .auth.keys import forget_keys
 from .auth.prepared import forget_statements
@@ -40,6 +41,7 @@ class DjangoFastAPIConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks. The API modules wait until something needs the routes."""
+        convertors.install()
         connection_created.connect(watch)
         setting_changed.connect(self.statements.clear)
         class_prepared.connect(self.statements.clear)

@@ -2,15 +2,16 @@
 
 import posixpath
 from collections.abc import Mapping
+from functools import cached_property
 from typing import IO, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import ParseResult, quote, urlparse, urlsplit
 from urllib.request import url2pathname
 
 from django.apps import apps
 from django.conf import settings
 from django.contrib.staticfiles import finders, handlers
 from django.core.exceptions import DisallowedHost, SuspiciousFileOperation
-from django.core.handlers.asgi import ASGIRequest
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
 from django.core.handlers.wsgi import get_path_info
 from django.core.signals import request_started
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
@@ -21,7 +22,28 @@ from .types import Scope, WSGIEnvironment
 
 
 class StaticFilesHandler(handlers.ASGIStaticFilesHandler):
-    """Django's handler of static files, for which a path out of their folder is 404 as any other missing file."""
+    """Django's handler of static files, for which a path out of their folder is 404 as any other missing file.
+
+    Where they are is asked at the first request, the first to tell the script prefix: Django puts it before
+    `STATIC_URL` when that is first read, and for good.
+    """
+
+    def __init__(self, application: ASGIHandler) -> None:
+        # Not Django's, which reads the setting.
+        self.application = application
+
+    @cached_property
+    def base_url(self) -> ParseResult:  # type: ignore[override]  # an attribute in Django's
+        """The URL of all static files."""
+        return urlparse(self.get_base_url())
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve a file, also where a proxy has cut the script prefix off; leave anything else to the application."""
+        path: str = scope["path"]
+        whole = f"{get_script_prefix(scope).rstrip('/')}{path}"
+        if not self._should_handle(path) and self._should_handle(whole):
+            scope = {**scope, "path": whole}
+        await super().__call__(scope, receive, send)
 
     def create_request(
         self, scope: Mapping[str, Any], body_file: IO[bytes]
@@ -44,7 +66,15 @@ class StaticFilesHandler(handlers.ASGIStaticFilesHandler):
 
 def are_served() -> bool:
     """Return whether this project has its static files served by Django itself, as for development."""
-    return bool(settings.DEBUG and settings.STATIC_URL and apps.is_installed("django.contrib.staticfiles"))
+    return bool(settings.DEBUG and _has_url() and apps.is_installed("django.contrib.staticfiles"))
+
+
+def _has_url() -> bool:
+    if settings.FORCE_SCRIPT_NAME:
+        # It is in force by now. A check of Django's reads the setting next, on a thread of `runserver` without it.
+        return bool(settings.STATIC_URL)
+    # Not through `settings`: no request has told the script prefix yet.
+    return bool(getattr(vars(settings)["_wrapped"], "STATIC_URL", None))
 
 
 def guard_runserver() -> None:

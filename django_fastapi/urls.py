@@ -7,17 +7,17 @@ route, by default its function's.
 
 import logging
 from collections.abc import Iterator
+from contextvars import Context
 from typing import Any, NoReturn
 
-from django.urls import Resolver404, URLPattern, URLResolver
+from django.urls import Resolver404, URLPattern, URLResolver, get_script_prefix, set_script_prefix
 from django.urls.resolvers import RegexPattern
-from django.utils.functional import cached_property
 from fastapi.routing import iter_route_contexts
 from starlette.routing import compile_path
 
 from . import settings
 from .discovery import discover
-from .registry import RegisteredAPI, get_registry
+from .registry import APIRegistry, RegisteredAPI, get_registry
 
 _logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ _logger = logging.getLogger(__name__)
 class APIResolver(URLResolver):
     """A resolver that resolves nothing and holds the routes of all APIs for reversing.
 
-    The routes are read at the first `reverse()`. Until then no API module is imported.
+    They are read at the first `reverse()`. Until then no API module is imported.
     """
 
     resolves_nothing = True
@@ -41,38 +41,63 @@ class APIResolver(URLResolver):
         """Return no messages: the routes are not Django's to check, and checking would import them."""
         return []
 
-    @cached_property
+    @property
     def url_patterns(self) -> list[URLResolver]:  # type: ignore[override]  # Django's stubs have a wider list
         """One namespace for each API; none if an API module is broken.
 
         Django's check of the URLconf comes here, and an exception would stop `migrate`. Nothing is hidden by that: the
-        check `django_fastapi.W003` and every server say what is broken.
+        check `django_fastapi.W003` and every server say what is broken. Django remembers what it was given, until
+        `clear_url_caches()`.
         """
         registry = get_registry()
         try:
-            discover(registry)
+            # Django takes no reversal within another of the same context, and an API module may want one.
+            Context().run(_discover, registry, get_script_prefix())
             registered = registry.all()
         except Exception:
             _logger.debug("API routes cannot be reversed: an API module is broken.", exc_info=True)
             return []
-        return [
-            URLResolver(RegexPattern(r""), list(_patterns(api)), app_name=api.name, namespace=api.name)
-            for api in registered
-        ]
+        return [_Namespace(api) for api in registered]
+
+
+def _discover(registry: APIRegistry, script_prefix: str) -> None:
+    set_script_prefix(script_prefix)
+    discover(registry)
+
+
+class _Namespace(URLResolver):
+    """The routes of one API: those as well that were added since Django has read them.
+
+    Django reads all patterns when it first reverses a name, which an API module may do before its last route.
+    """
+
+    def __init__(self, registered: RegisteredAPI) -> None:
+        super().__init__(RegexPattern(r""), [], app_name=registered.name, namespace=registered.name)
+        self._registered = registered
+
+    @property
+    def url_patterns(self) -> list[URLPattern]:  # type: ignore[override]  # Django's stubs have a wider list
+        """One pattern for each route that has a name."""
+        return list(_patterns(self._registered))
+
+    def _reverse_with_prefix(self, lookup_view: Any, _prefix: str, *args: Any, **kwargs: Any) -> str:
+        routes = iter_route_contexts(self._registered.api.routes)
+        if lookup_view not in self.reverse_dict and any(route.name == lookup_view for route in routes):
+            self._populate()
+        # It stands for the whole way to the APIs, so that this is what FastAPI's `url_for` gives.
+        root_path = settings.ROOT_PATH.get()
+        prefix = f"{root_path}/" if root_path else _prefix
+        url: str = super()._reverse_with_prefix(lookup_view, prefix, *args, **kwargs)  # type: ignore[misc]  # no stub
+        return url
 
 
 def _patterns(registered: RegisteredAPI) -> Iterator[URLPattern]:
-    prefix = settings.ROOT_PATH.get() + registered.prefix
     for route in iter_route_contexts(registered.api.routes):
         if route.path and route.endpoint and route.name:
-            regex, _, _ = compile_path(prefix + route.path)
+            regex, _, _ = compile_path(registered.prefix + route.path)
             # Django puts the script prefix, which ends with a slash, in front.
             pattern = RegexPattern(regex.pattern.replace("^/", "^", 1))
             yield URLPattern(pattern, route.endpoint, name=route.name)
 
 
-def __getattr__(name: str) -> list[APIResolver]:
-    # New ones for whoever asks: `clear_url_caches()` can forget the routes then, with all else that it forgets.
-    if name == "urlpatterns":
-        return [APIResolver()]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+urlpatterns: list[APIResolver] = [APIResolver()]

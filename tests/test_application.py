@@ -1,13 +1,16 @@
 import gc
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import pytest
-from fastapi import FastAPI
+from django.test.utils import override_script_prefix
+from django.urls import get_script_prefix
+from fastapi import Depends, FastAPI
 from pytest_django import Settings
 from starlette.types import ASGIApp, Message
 
 import django_fastapi
-from django_fastapi import get_asgi_application, get_wsgi_application
+from django_fastapi import auth, get_asgi_application, get_wsgi_application
 from django_fastapi.exceptions import ConfigurationError
 from django_fastapi.gateway import WSGIGateway
 from django_fastapi.registry import APIRegistry
@@ -55,6 +58,30 @@ def test_a_plain_application_of_the_project_can_be_the_default(
     assert fetch(build(), "/mine").json() == "mine"
 
 
+def test_the_api_modules_see_a_script_name_that_is_forced(registry: APIRegistry, settings: Settings) -> None:  # noqa: ARG001
+    settings.FORCE_SCRIPT_NAME = "/app"
+    with override_script_prefix("/"):
+        get_asgi_application()
+        assert get_script_prefix() == "/app/"
+
+
+@pytest.mark.django_db
+def test_the_document_of_a_mounted_application_tells_who_is_needed(
+    build: Callable[[], ASGIApp], api: FastAPI, settings: Settings
+) -> None:
+    settings.FASTAPI_AUTH = {"REQUIRED": True}
+    mounted = FastAPI()
+    mounted.get("/inside")(lambda: "closed")
+    mounted.get("/marked", dependencies=[Depends(auth.public)])(lambda: "open")
+    api.mount("/sub", mounted)
+    site = build()
+    paths = fetch(site, "/sub/openapi.json").json()["paths"]
+    assert set(paths["/inside"]["get"]["responses"]) == {"200", "401", "403"}
+    assert paths["/inside"]["get"]["security"] == [{"JWTAuth": []}, {"SessionAuth": []}]
+    assert "security" not in paths["/marked"]["get"]
+    assert [fetch(site, f"/sub{path}").status_code for path in paths] == [401, 200]
+
+
 def test_routes_added_later_are_served(build: Callable[[], ASGIApp], registry: APIRegistry, settings: Settings) -> None:
     settings.FASTAPI_DJANGO_FALLBACK = False
     site = build()
@@ -70,6 +97,23 @@ def test_routes_added_later_are_served(build: Callable[[], ASGIApp], registry: A
 
 def unusable(_get_response: object) -> None:
     raise AssertionError("Django's handler was made.")
+
+
+def test_what_a_lifespan_mounts_follows_the_settings_too(
+    build: Callable[[], ASGIApp], registry: APIRegistry, settings: Settings
+) -> None:
+    @asynccontextmanager
+    async def lifespan(api: FastAPI) -> AsyncIterator[None]:
+        late = FastAPI()
+        late.get("/page")(lambda: "served")
+        api.mount("/late", late)
+        yield
+
+    settings.FASTAPI_DOCS_ACCESS = "off"
+    registry.set_default(FastAPI(lifespan=lifespan))
+    site = build()
+    paths = ("/late/page", "/late/docs", "/late/openapi.json")
+    assert [fetch(site, path).status_code for path in paths] == [200, 404, 404]
 
 
 def test_djangos_handler_is_made_when_the_fallback_is_switched_on_later(

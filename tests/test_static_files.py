@@ -6,13 +6,15 @@ import pytest
 from django.contrib.staticfiles import handlers
 from django.core import signals
 from django.test import modify_settings
+from django.test.utils import override_script_prefix
 from pytest_django import Settings
 
-from django_fastapi import static_files
+from django_fastapi import get_asgi_application, static_files
 from django_fastapi.handlers import make_django_handler
 from django_fastapi.lifecycle import has_listeners
 from django_fastapi.types import ASGIApp
 
+from .asgi import ask, make_scope
 from .conftest import fetch
 
 STATIC_FILE = "/static/admin/css/base.css"
@@ -106,6 +108,28 @@ def test_they_are_served_with_debug_only(settings: Settings) -> None:
     assert not static_files.are_served()
     settings.STATIC_URL, settings.DEBUG = "static/", False
     assert not static_files.are_served()
+
+
+@pytest.mark.usefixtures("registry")
+@pytest.mark.parametrize("told", [("/app", None), ("", "/app")])
+@pytest.mark.parametrize(
+    ("url", "paths"),
+    [
+        ("static/", ["/app/static", "/static"]),  # as the link has it, and as a proxy leaves it
+        ("/static/", ["/static"]),
+        ("/app/static/", ["/app/static", "/static"]),
+    ],
+)
+def test_they_are_below_the_script_prefix_which_the_first_request_tells(
+    settings: Settings, told: tuple[str, str | None], url: str, paths: list[str]
+) -> None:
+    root_path, settings.FORCE_SCRIPT_NAME = told
+    settings.STATIC_URL = url
+    with override_script_prefix("/"):
+        site = get_asgi_application()
+    for name, status in (("admin/css/base.css", 200), ("admin/css/nope.css", 404)):
+        found = [ask(site, make_scope(f"{path}/{name}", root_path=root_path)).status for path in paths]
+        assert found == [status] * len(paths)
 
 
 @pytest.mark.parametrize("content_type", ["text/plain; a*=bogus''%41", "text/plain;a*1;a*=x"])

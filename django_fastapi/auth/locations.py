@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from django.urls import get_script_prefix
 from fastapi.routing import iter_route_contexts
 
 from django_fastapi import settings
@@ -15,5 +16,6 @@ def token_url() -> str | None:
     for registered in get_registry().all():
         for route in iter_route_contexts(registered.api.routes):
             if route.name == TOKEN_ROUTE and route.path:
-                return settings.ROOT_PATH.get() + registered.prefix + route.path
+                root = settings.ROOT_PATH.get() or get_script_prefix().rstrip("/")
+                return root + registered.prefix + route.path
     return None
