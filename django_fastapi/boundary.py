@@ -1,9 +1,10 @@
 """The outermost layer: what no application caught is answered and logged, once."""
 
 import logging
+import threading
 from contextvars import ContextVar
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NoReturn
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -60,7 +61,10 @@ class Boundary:
         scope[LOGGED] = logged
         token = _current.set(scope)
         try:
-            await self.app(scope, receive, answer)
+            try:
+                await self.app(scope, receive, answer)
+            except (SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:
+                refuse_exit(error)
         except Exception as error:  # noqa: BLE001 (all of them end here)
             try:
                 await _end(error, scope, receive, answer)
@@ -70,6 +74,32 @@ class Boundary:
             _current.reset(token)
         if answer.error_status and answer.error_status not in logged:
             await _log_answer(answer.error_status, scope)
+
+
+def is_exit(error: BaseException | None) -> bool:
+    """Return whether code wants to end the process, by an exception that would end the event loop as well.
+
+    On the main thread `KeyboardInterrupt` is what Python makes of Ctrl-C, and not meant.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return any(is_exit(one) for one in error.exceptions)
+    if isinstance(error, KeyboardInterrupt):
+        return threading.current_thread() is not threading.main_thread()
+    return isinstance(error, SystemExit)
+
+
+def refuse_exit(error: BaseException) -> NoReturn:
+    """Raise an ordinary exception in the place of one that wants to end the process, and any other as it is.
+
+    Other requests run in the same process, and what becomes of it is for the server to say.
+
+    Raises:
+        RuntimeError: It is one; it is the cause.
+        BaseException: It is none.
+    """
+    if not is_exit(error):
+        raise error
+    raise RuntimeError(f"An application cannot end the process that serves it: {error!r}") from error
 
 
 class _Answer:

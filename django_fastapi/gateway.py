@@ -7,16 +7,15 @@ PEP 3333 and RFC 9112.
 
 import asyncio
 import atexit
+import contextvars
 import os
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
 from http import HTTPStatus
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, Self, cast
+from typing import IO, Any, cast
 
 from a2wsgi import ASGIMiddleware
 from django.utils.encoding import repercent_broken_unicode
@@ -41,7 +40,7 @@ class WSGIGateway:
     server may load the application and fork afterwards. They end with the process.
 
     Args:
-        app: The ASGI application.
+        app: The ASGI application. It is given requests also after it has failed to start, and answers them accordingly.
         shutdown_seconds: How long the end of the process waits for the application's lifespan to end.
     """
 
@@ -56,12 +55,12 @@ class WSGIGateway:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
         """Serve one request, as PEP 3333 has it.
 
-        If the application cannot start, this one fails, and the next tries again.
+        If the application cannot start, the next request tries again.
         """
+        runtime = self._get_runtime()
         try:
-            runtime = self._get_runtime()
             normalize(environ)
-        except (LifespanFailed, BadRequest) as error:
+        except BadRequest as error:
             return self._refuse(error, environ, start_response)
         return _Response(runtime, environ, start_response, self._refuse)
 
@@ -73,17 +72,20 @@ class WSGIGateway:
         """
         with self._lock:
             runtime, self._runtime = self._runtime, None
-        if runtime is not None:
+        if runtime is not None and not runtime.loop.is_closed():
             runtime.stop(self.shutdown_seconds)
 
     def _get_runtime(self) -> "_Runtime":
         runtime = self._runtime
-        if runtime is None:
+        if runtime is None or not runtime.is_started or runtime.loop.is_closed():
             with self._lock:
                 runtime = self._runtime
-                if runtime is None:
-                    runtime = self._runtime = _Runtime.start(self.app)
+                if runtime is None or runtime.loop.is_closed():
+                    runtime = self._runtime = _Runtime(self.app)
                     atexit.register(self.close)
+                if not runtime.is_started:
+                    with suppress(LifespanFailed):  # what the application will say itself
+                        runtime.start()
         return runtime
 
     def _forget_parent(self) -> None:
@@ -92,65 +94,58 @@ class WSGIGateway:
         self._lock = threading.Lock()
 
 
-@dataclass(frozen=True, slots=True)
 class _Runtime:
-    """What one process runs requests with."""
+    """What one process runs requests with.
 
-    loop: asyncio.AbstractEventLoop
-    middleware: ASGIMiddleware
-    ending: asyncio.Event
-    ended: Future[None]
-
-    @classmethod
-    def start(cls, app: ASGIApp) -> Self:
-        begun: Future[Self] = Future()
-        live = cls._live(app, begun)
-        threading.Thread(target=asyncio.run, args=(live,), name="django_fastapi-loop", daemon=True).start()
-        return begun.result()
-
-    @classmethod
-    async def _live(cls, app: ASGIApp, begun: Future[Self]) -> None:
-        witness, loop = _Witness(app), asyncio.get_running_loop()
-        lifespan = Lifespan(witness)
-        runtime = cls(loop, ASGIMiddleware(cast("Any", _Tracked(app)), loop=loop), asyncio.Event(), Future())
-        try:
-            await lifespan.startup()
-        except LifespanFailed as failure:
-            begun.set_exception(witness.failure or failure)
-            return
-        begun.set_result(runtime)
-        await runtime.ending.wait()
-        try:
-            await lifespan.shutdown()
-        except LifespanFailed as failure:
-            runtime.ended.set_exception(failure)
-        else:
-            runtime.ended.set_result(None)
-
-    def stop(self, seconds: float) -> None:
-        self.loop.call_soon_threadsafe(self.ending.set)
-        with suppress(TimeoutError):
-            self.ended.result(seconds)
-
-
-class _Witness:
-    """The application as its lifespan is driven; it remembers which API's has failed, and so why.
-
-    What a site says when it cannot start is words only, by the protocol.
+    Args:
+        app: The application.
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self.failure: LifespanFailed | None = None
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self.loop = self._runner.get_loop()
+        self.middleware = ASGIMiddleware(cast("Any", _Tracked(app)), loop=self.loop)
+        self.is_started = False
+        self._lifespan = Lifespan(app)
+        self._is_ending = False
+        threading.Thread(target=self._run, name="django_fastapi-loop", daemon=True).start()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def watched_send(message: Message) -> None:
-            handled = sys.exception()  # by who sends this
-            if message["type"] == "lifespan.startup.failed" and isinstance(handled, LifespanFailed):
-                self.failure = handled
-            await send(message)
+    def start(self) -> None:
+        """Start the application.
 
-        await self._app(scope, receive, watched_send)
+        Raises:
+            LifespanFailed: It could not start.
+        """
+        self._submit(self._lifespan.startup()).result()
+        self.is_started = True
+
+    def stop(self, seconds: float) -> None:
+        """End the application and the loop, without waiting for more than some seconds.
+
+        Raises:
+            LifespanFailed: The application failed while it ended.
+        """
+        try:
+            self._submit(self._lifespan.shutdown()).result(seconds)
+        except TimeoutError:
+            pass
+        finally:
+            self.loop.call_soon_threadsafe(self._end)
+
+    def _submit(self, coroutine: Coroutine[Any, Any, None]) -> Future[None]:
+        # The context of the request that happens to be the first is none of the lifespan's.
+        return contextvars.Context().run(asyncio.run_coroutine_threadsafe, coroutine, self.loop)
+
+    def _run(self) -> None:
+        with self._runner:
+            while not self._is_ending:
+                # asyncio has these two end the loop as well as the task that raised them, of which they are the result.
+                with suppress(SystemExit, KeyboardInterrupt):
+                    self.loop.run_forever()
+
+    def _end(self) -> None:
+        self._is_ending = True
+        self.loop.stop()
 
 
 class _Call:

@@ -6,11 +6,14 @@ The protocol is https://asgi.readthedocs.io/en/latest/specs/lifespan.html.
 import asyncio
 import traceback
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
+from .boundary import is_exit, refuse_exit
 from .concurrency import enter
 from .exceptions import LifespanFailed
 from .types import ASGIApp, Message, Receive, Send
+
+_FAILURE: Final = "django_fastapi.failure"  # the key of a `LifespanFailed` in a message that tells of it in words only
 
 
 class Lifespan:
@@ -36,7 +39,7 @@ class Lifespan:
         """Start the application.
 
         Raises:
-            LifespanFailed: The application could not start; its traceback is the message, what it raised the cause.
+            LifespanFailed: The application could not start; what it raised is the cause.
         """
         self.state.clear()
         self._to_app, self._from_app = asyncio.Queue(), asyncio.Queue()
@@ -47,8 +50,7 @@ class Lifespan:
         """End the application; nothing happens if it is not running.
 
         Raises:
-            LifespanFailed: The application failed while it ended; its traceback is the message, what it raised the
-                cause.
+            LifespanFailed: The application failed while it ended; what it raised is the cause.
         """
         if self._task is not None and self.is_running:
             await self._tell("shutdown")
@@ -57,7 +59,10 @@ class Lifespan:
     async def _drive(self) -> None:
         enter(None)
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
-        await self.app(scope, self._to_app.get, self._from_app.put)
+        try:
+            await self.app(scope, self._to_app.get, self._from_app.put)
+        except (SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:
+            refuse_exit(error)
 
     async def _tell(self, phase: str) -> None:
         assert self._task is not None  # set by startup, the only way here
@@ -67,17 +72,36 @@ class Lifespan:
         if not answer.done() and self._from_app.empty():
             # The specification: an application that raises or returns without an answer has no lifespan.
             answer.cancel()
-            _exception_of(self._task)
+            failure = _failure({}, self._task)
+            if failure.__cause__ is not None and is_exit(failure.__cause__.__cause__):
+                raise failure
             return
         message = await answer
         if message["type"] == f"lifespan.{phase}.failed":
             await asyncio.wait({self._task})
-            raise LifespanFailed(message.get("message", "")) from _exception_of(self._task)
+            raise _failure(message, self._task)
 
 
-def _exception_of(task: asyncio.Task[None]) -> BaseException | None:
-    """Return what a task that is over has raised, which asyncio would else complain that nobody has asked for."""
-    return None if task.cancelled() else task.exception()
+def _failure(message: Message, task: asyncio.Task[None]) -> LifespanFailed:
+    """Return the failure of an application that has sent a message, if any, and ended.
+
+    Args:
+        message: What it said, by the protocol in words only.
+        task: What ran it; asyncio would complain that nobody has asked for its exception.
+    """
+    error = None if task.cancelled() else task.exception()
+    told: LifespanFailed | None = message.get(_FAILURE)
+    if told is not None:
+        return told
+    words: str = message.get("message", "")  # Starlette's are the traceback, which is that of the cause
+    failure = LifespanFailed(words if error is None else "".join(traceback.format_exception_only(error)).strip())
+    failure.__cause__ = error
+    return failure
+
+
+def _traceback_of(failure: LifespanFailed) -> str:
+    cause = failure.__cause__
+    return str(failure) if cause is None else "".join(traceback.format_exception(cause))
 
 
 class SiteLifespan:
@@ -93,6 +117,7 @@ class SiteLifespan:
     def __init__(self, lifespans: Sequence[Lifespan]) -> None:
         self._lifespans = lifespans
         self._is_served = False
+        self._failure: LifespanFailed | None = None
         self._starting: asyncio.Task[None] | None = None
 
     async def startup(self) -> None:
@@ -119,7 +144,7 @@ class SiteLifespan:
             try:
                 await lifespan.shutdown()
             except LifespanFailed as failure:
-                failures.append(str(failure))
+                failures.append(_traceback_of(failure))
         if failures:
             raise LifespanFailed("\n".join(failures))
 
@@ -132,10 +157,13 @@ class SiteLifespan:
         """Start all, unless the server drives the lifespan or they run already.
 
         Raises:
-            LifespanFailed: One of them could not start; the next request tries again.
+            LifespanFailed: One of them could not start; the next request tries again, or the server does that drives
+                the lifespan.
         """
         if self.is_started:
             return
+        if self._failure is not None:
+            raise LifespanFailed(*self._failure.args) from self._failure.__cause__
         starting = self._starting
         if starting is None or starting.done() or starting.get_loop() is not asyncio.get_running_loop():
             starting = self._starting = asyncio.create_task(self.startup())
@@ -143,15 +171,18 @@ class SiteLifespan:
 
     async def serve(self, receive: Receive, send: Send) -> None:
         """Answer the server's lifespan messages."""
-        self._is_served = True
+        self._is_served = self._failure is None
         for phase, run in (("startup", self.startup), ("shutdown", self.shutdown)):
             await receive()
             try:
                 await run()
             except LifespanFailed as failure:
-                await send({"type": f"lifespan.{phase}.failed", "message": str(failure)})
+                self._is_served, self._failure = False, failure
+                words = {"message": _traceback_of(failure), _FAILURE: failure}
+                await send({"type": f"lifespan.{phase}.failed", **words})
                 return
             except Exception:
                 await send({"type": f"lifespan.{phase}.failed", "message": traceback.format_exc()})
                 raise
+            self._is_served, self._failure = True, None
             await send({"type": f"lifespan.{phase}.complete"})

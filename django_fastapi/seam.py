@@ -38,7 +38,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from .boundary import fail_task
+from .boundary import fail_task, refuse_exit
 from .concurrency import current_lease, enter, is_ours, new_lease, run
 from .contents import PlainFields, holds_orm, is_small_and_plain
 from .contexts import forget_waiting_thread
@@ -278,7 +278,10 @@ def _one_by_one(run_all: Callable[[Any], Awaitable[None]]) -> Callable[[Starlett
             alone = copy.copy(tasks)
             alone.tasks = [task]
             try:
-                await run_all(alone)
+                try:
+                    await run_all(alone)
+                except (SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:
+                    refuse_exit(error)
             except Exception as error:  # noqa: BLE001 (whatever it is, the next task is not to blame)
                 await fail_task(error)
 

@@ -1,11 +1,13 @@
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
+from typing import Annotated
 
 import pytest
 from django.core.exceptions import DisallowedHost, PermissionDenied
 from django.db import OperationalError
-from fastapi import BackgroundTasks, FastAPI, WebSocket
+from fastapi import BackgroundTasks, Depends, FastAPI, WebSocket
 from fastapi.responses import StreamingResponse
 from pytest_django import Settings
 from starlette.background import BackgroundTask, BackgroundTasks as StarletteBackgroundTasks
@@ -25,17 +27,24 @@ from django_fastapi.seam import install
 from .conftest import fetch
 
 
+def choose(*, exits: bool = False) -> type[BaseException]:
+    return SystemExit if exits else RuntimeError
+
+
+Failure = Annotated[type[BaseException], Depends(choose)]
+
+
 @pytest.fixture
 def api() -> FastAPI:
     api = FastAPI()
 
     @api.get("/sync")
-    def sync() -> None:
-        raise RuntimeError("sync broke")
+    def sync(failure: Failure) -> None:
+        raise failure("sync broke")
 
     @api.get("/async")
-    async def asynchronous() -> None:
-        raise RuntimeError("async broke")
+    async def asynchronous(failure: Failure) -> None:
+        raise failure("async broke")
 
     @api.get("/after")
     async def after() -> Response:
@@ -45,10 +54,10 @@ def api() -> FastAPI:
         return PlainTextResponse("whole", background=BackgroundTask(fail))
 
     @api.get("/half")
-    async def half() -> StreamingResponse:
+    async def half(failure: Failure) -> StreamingResponse:
         async def chunks() -> AsyncIterator[bytes]:
             yield b"half"
-            raise RuntimeError("the stream broke")
+            raise failure("the stream broke")
 
         return StreamingResponse(chunks())
 
@@ -78,12 +87,17 @@ class Unanswering:
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
+    """Return what the log has of exceptions; of one that wants to end the process, the words it was raised with."""
+    caught = [record.exc_info[1] for record in caplog.records if record.exc_info]
+    return [str(error.__cause__ if error and isinstance(error.__cause__, SystemExit) else error) for error in caught]
 
 
 @pytest.mark.parametrize("path", ["/sync", "/async"])
-def test_an_exception_is_answered_and_logged_once(api: FastAPI, caplog: pytest.LogCaptureFixture, path: str) -> None:
-    answer = fetch(Boundary(api), path)
+@pytest.mark.parametrize("query", ["", "?exits=true"])
+def test_an_exception_is_answered_and_logged_once(
+    api: FastAPI, caplog: pytest.LogCaptureFixture, path: str, query: str
+) -> None:
+    answer = fetch(Boundary(api), path + query)
     assert errors(caplog) == [f"{path[1:]} broke"]
     [record] = caplog.records
     assert (record.name, record.levelno) == ("django.request", logging.ERROR)
@@ -157,12 +171,29 @@ async def call(app: ASGIApp, scope: Scope, sent: list[Message]) -> None:
     await app(scope, receive, send)
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit()])
+def test_ctrl_c_and_what_ends_the_task_alone_are_passed_on(
+    caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    async def ended(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise error
+
+    # Not in a loop: it would end by some of these.
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
+    with pytest.raises(type(error)) as caught:
+        call(Boundary(ended), scope, []).send(None)
+    assert caught.value is error
+    assert caplog.records == []
+
+
 @pytest.mark.anyio
+@pytest.mark.parametrize("query", [b"", b"exits=true"])
 async def test_an_answer_that_broke_off_is_raised_so_that_the_server_cuts_it(
-    api: FastAPI, caplog: pytest.LogCaptureFixture
+    api: FastAPI, caplog: pytest.LogCaptureFixture, query: bytes
 ) -> None:
     sent: list[Message] = []
-    scope = {"type": "http", "method": "GET", "path": "/half", "headers": [], "query_string": b""}
+    asgi = {"version": "3.0", "spec_version": "2.4"}
+    scope = {"type": "http", "method": "GET", "path": "/half", "headers": [], "query_string": query, "asgi": asgi}
     with pytest.raises(IncompleteResponse) as caught:
         await call(Boundary(api), scope, sent)
     assert caught.value.__suppress_context__, "the server would print the traceback of the exception once more"
@@ -313,18 +344,20 @@ async def test_a_websocket_whose_database_is_away_may_try_again_later(caplog: py
     assert len(errors(caplog)) == 1
 
 
+@pytest.mark.parametrize("failure", [RuntimeError, SystemExit])
 @pytest.mark.parametrize("kind", [BackgroundTasks, StarletteBackgroundTasks])
 def test_a_background_task_that_fails_stops_no_other(
     build: Callable[[], ASGIApp],
     registry: APIRegistry,
     caplog: pytest.LogCaptureFixture,
     kind: type[StarletteBackgroundTasks],
+    failure: type[BaseException],
 ) -> None:
     done: list[str] = []
     api = registry.get_default()
 
     def fail(number: int) -> None:
-        raise RuntimeError(f"task {number} broke")
+        raise failure(f"task {number} broke")
 
     async def fail_on_the_loop(number: int) -> None:
         fail(number)
@@ -351,7 +384,7 @@ def test_a_background_task_that_fails_stops_no_other(
         done.clear()
         assert fetch(build(), path).status_code == 200
         assert done == ["first", "second"]
-        assert errors(caplog) == ["task 1 broke", "task 2 broke"]
+        assert [text.count(f"task {number} broke") for number, text in enumerate(errors(caplog), 1)] == [1, 1]
         assert {record.name for record in caplog.records} == {"django.request"}
         assert caplog.records[0].getMessage().startswith(f"A background task failed: GET {path} (request ")
 

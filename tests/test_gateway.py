@@ -1,23 +1,32 @@
 import asyncio
 import json
 import os
+import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, closing
 from io import BytesIO
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
+import anyio
 import pytest
 from django.db import OperationalError
-from fastapi import APIRouter, FastAPI
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.urls import path as url
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import PlainTextResponse, StreamingResponse
 from pytest_django import Settings
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.background import BackgroundTask
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from django_fastapi.exceptions import IncompleteResponse, LifespanFailed
 from django_fastapi.gateway import WSGIGateway
+from django_fastapi.middleware import DjangoMiddleware
 
 Answer = tuple[str, bytes]
 
@@ -30,6 +39,7 @@ class Site:
     def __init__(self) -> None:
         self.events: list[str] = []
         self.ended = threading.Event()
+        self.loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -59,6 +69,23 @@ class Site:
 
     async def broken(self, _scope: Scope, _receive: Receive, _send: Send) -> None:
         raise RuntimeError("broken")
+
+    async def leaving(self, _scope: Scope, _receive: Receive, _send: Send) -> None:
+        sys.exit(3)
+
+    async def stopping(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        asyncio.get_running_loop().stop()
+        await answer(send, b"going on")
+
+    async def dying(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        def fail() -> None:
+            del loop.run_forever
+            raise OSError("Bad file descriptor")
+
+        self.loop = loop = asyncio.get_running_loop()
+        loop.run_forever = fail  # type: ignore[method-assign, assignment]
+        loop.call_later(0.05, loop.stop)
+        await answer(send, b"for the last time")
 
     async def endless(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -140,77 +167,196 @@ def test_loop_and_lifespan_begin_with_the_first_request_and_once(gateway: WSGIGa
     assert site.events == ["startup", "shutdown"]
 
 
-@pytest.mark.parametrize(
-    ("error", "status", "retry_after"),
-    [
-        (RuntimeError("no index"), "500 Internal Server Error", None),
-        (AWAY, "503 Service Unavailable", "5"),
-    ],
-)
-def test_a_lifespan_that_cannot_start_fails_the_request_and_is_tried_again(
-    caplog: pytest.LogCaptureFixture, error: Exception, status: str, retry_after: str | None
-) -> None:
-    attempts: list[Message] = []
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await answer(send, b"started")
-            return
-        attempts.append(await receive())
-        if len(attempts) < 3:
-            await send({"type": "lifespan.startup.failed", "message": f"Traceback: {error}"})
-            raise error
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await send({"type": "lifespan.shutdown.complete"})
-
-    gateway = WSGIGateway(app)
-    for _ in range(2):
-        told: dict[str, str] = {}
-        assert ask(gateway, "/", b"x", told=told)[0] == status
-        assert told.get("retry-after") == retry_after
-    assert ask(gateway, "/") == ("200 OK", b"started")
-    gateway.close()
-    assert len(attempts) == 3
-    assert [(record.name, record.levelname) for record in caplog.records] == [("django.request", "ERROR")] * 2
-    for record in caplog.records:
-        assert record.exc_info is not None
-        assert isinstance(record.exc_info[1], LifespanFailed)
-        assert str(error) in str(record.exc_info[1])
-
-
-def test_so_it_is_with_the_lifespan_of_an_api(
-    build: Callable[[], ASGIApp], api: FastAPI, caplog: pytest.LogCaptureFixture
-) -> None:
-    errors: list[Exception] = [AWAY, RuntimeError("no index")]
+def failing_api(api: FastAPI, *errors: BaseException) -> None:
+    """Give an API a lifespan that raises these, one at each attempt to start it, and a page."""
+    left = list(errors)
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
-        if errors:
-            raise errors.pop(0)
+        if left:
+            raise left.pop(0)
         yield
 
     api.include_router(APIRouter(lifespan=lifespan))
     api.get("/page")(lambda: "served")
-    gateway = WSGIGateway(build())
-    statuses = [ask(gateway, "/page")[0] for _ in range(3)]
-    gateway.close()
-    assert statuses == ["503 Service Unavailable", "500 Internal Server Error", "200 OK"]
-    causes = [record.exc_info[1].__cause__ for record in caplog.records if record.exc_info and record.exc_info[1]]
-    assert [type(cause) for cause in causes] == [OperationalError, RuntimeError]
 
 
-def test_with_debug_a_browser_is_shown_why_the_lifespan_cannot_start(settings: Settings) -> None:
-    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        await send({"type": "lifespan.startup.failed", "message": "no index"})
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RuntimeError("no index"), ("500 Internal Server Error", None)),
+        (SystemExit("no config"), ("500 Internal Server Error", None)),
+        (KeyboardInterrupt("no key"), ("500 Internal Server Error", None)),
+        (AWAY, ("503 Service Unavailable", "5")),
+    ],
+)
+def test_a_lifespan_that_cannot_start_fails_the_request_and_is_tried_again(
+    build: Callable[[], ASGIApp],
+    api: FastAPI,
+    caplog: pytest.LogCaptureFixture,
+    error: BaseException,
+    expected: tuple[str, str | None],
+) -> None:
+    failing_api(api, error, error)
+    with closing(WSGIGateway(build())) as gateway:
+        for path in ("/page", "/unknown"):
+            told: dict[str, str] = {}
+            status, _ = ask(gateway, path, b"x", told=told)
+            assert (status, told.get("retry-after")) == expected
+        assert ask(gateway, "/page") == ("200 OK", b'"served"')
+    assert [(record.name, record.levelname) for record in caplog.records] == [("django.request", "ERROR")] * 2
+    for record in caplog.records:
+        assert record.exc_info is not None
+        assert isinstance(record.exc_info[1], LifespanFailed)
+        text = "".join(traceback.format_exception(record.exc_info[1]))
+        assert text.count(f"\n{traceback.format_exception_only(error)[-1]}") == 1
 
+
+def test_a_site_that_cannot_start_is_alive_and_not_ready(
+    build: Callable[[], ASGIApp], api: FastAPI, bare_django: Callable[..., None]
+) -> None:
+    bare_django()
+    failing_api(api, *[RuntimeError("no index")] * 2)
+    with closing(WSGIGateway(build())) as gateway:
+        statuses = [ask(gateway, path)[0] for path in ("/healthz", "/readyz", "/page")]
+    assert statuses == ["200 OK", "503 Service Unavailable", "200 OK"]
+
+
+def test_with_debug_a_browser_is_shown_why_the_lifespan_cannot_start(
+    build: Callable[[], ASGIApp], api: FastAPI, settings: Settings
+) -> None:
     settings.DEBUG = True
     settings.ALLOWED_HOSTS = ["shop.test"]
-    status, page = ask(WSGIGateway(app), "/books", HTTP_ACCEPT="text/html", HTTP_HOST="shop.test", QUERY_STRING="a=b")
+    failing_api(api, RuntimeError("no index"))
+    asked = {"HTTP_ACCEPT": "text/html", "HTTP_HOST": "shop.test", "QUERY_STRING": "a=b"}
+    with closing(WSGIGateway(build())) as gateway:
+        status, page = ask(gateway, "/books", **asked)
     assert status == "500 Internal Server Error"
     assert b"no index" in page
     assert b"http://shop.test/books?a=b" in page
+
+
+def leave() -> None:
+    sys.exit("no config")
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt("no config")
+
+
+async def aleave() -> None:
+    leave()
+
+
+async def leave_in_own_task() -> None:
+    await asyncio.create_task(aleave())
+
+
+async def leave_in_group() -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(aleave)
+
+
+def leave_later() -> Response:
+    return PlainTextResponse("answered", background=BackgroundTask(leave))
+
+
+async def chunks() -> AsyncIterator[str]:
+    yield "half"
+    leave()
+
+
+def leave_half_way() -> StreamingResponse:
+    return StreamingResponse(chunks())
+
+
+def view(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse(leave())
+
+
+async def async_view(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse(leave())
+
+
+def stream_view(_request: HttpRequest) -> StreamingHttpResponse:
+    return StreamingHttpResponse(chunks())
+
+
+def leaving_middleware(_get_response: object) -> Callable[[HttpRequest], HttpResponse]:
+    return view
+
+
+@pytest.fixture
+def leaving(build: Callable[[], ASGIApp], api: FastAPI, bare_django: Callable[..., None]) -> ASGIApp:
+    """Give a site that wants to end the process in all ways, and tells at "/loop" whether that came true."""
+    views = {"view": view, "async-view": async_view, "stream-view": stream_view}
+    bare_django(*(url(name, one) for name, one in views.items()))
+
+    @api.middleware("http")
+    async def call(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        return await call_next(request)
+
+    router = APIRouter(route_class=DjangoMiddleware.route_class(leaving_middleware))
+    router.get("/around")(lambda: "unasked")
+    api.include_router(router)
+    endpoints = (leave, interrupt, aleave, leave_in_own_task, leave_in_group, leave_later, leave_half_way)
+    for endpoint in endpoints:
+        api.get(f"/{endpoint.__name__}", response_model=None)(endpoint)
+
+    @api.get("/loop")
+    async def loop() -> int:
+        return id(asyncio.get_running_loop())
+
+    return build()
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/leave", "500 Internal Server Error"),
+        ("/interrupt", "500 Internal Server Error"),
+        ("/aleave", "500 Internal Server Error"),
+        ("/leave_in_own_task", "500 Internal Server Error"),
+        ("/leave_in_group", "500 Internal Server Error"),
+        ("/around", "500 Internal Server Error"),
+        ("/view", "500 Internal Server Error"),
+        ("/async-view", "500 Internal Server Error"),
+        ("/leave_later", "200 OK"),
+        ("/leave_half_way", "cut"),
+        ("/stream-view", "cut"),
+    ],
+)
+def test_no_request_ends_the_process(
+    leaving: ASGIApp, caplog: pytest.LogCaptureFixture, path: str, expected: str
+) -> None:
+    with closing(WSGIGateway(leaving)) as gateway:
+        before = ask(gateway, "/loop")
+        try:
+            status, _ = ask(gateway, path)
+        except IncompleteResponse:
+            status = "cut"
+        assert status == expected
+        assert ask(gateway, "/loop") == before
+    [record] = caplog.records
+    assert record.name == "django.request"
+    assert record.exc_text is not None
+    assert "no config" in record.exc_text
+
+
+def test_a_loop_that_is_stopped_goes_on(gateway: WSGIGateway, site: Site) -> None:
+    paths = ("/stopping", "/echo", "/leaving", "/echo")
+    assert [ask(gateway, path)[0][:3] for path in paths] == ["200", "200", "500", "200"]
+    assert site.events == ["startup"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_loop_that_has_died_is_replaced(gateway: WSGIGateway, site: Site) -> None:
+    assert ask(gateway, "/dying")[0] == "200 OK"
+    assert site.loop is not None
+    while not site.loop.is_closed():
+        time.sleep(0.01)
+    assert ask(gateway, "/echo") == ("200 OK", b"nothing")
+    assert site.events == ["startup", "startup"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")

@@ -1,4 +1,5 @@
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -172,6 +173,43 @@ async def test_one_that_is_cancelled_while_it_fails_has_failed() -> None:
 
     with pytest.raises(LifespanFailed, match="not today"):
         await Lifespan(app).startup()
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_one_that_wants_to_end_the_process_has_failed(*, answers: bool) -> None:
+    async def app(_scope: object, receive: Receive, send: Send) -> None:
+        await receive()
+        if answers:
+            await send({"type": "lifespan.startup.failed", "message": "Traceback"})
+        sys.exit("no config")
+
+    with pytest.raises(LifespanFailed, match="no config") as caught:
+        await Lifespan(app).startup()
+    assert caught.value.__cause__ is not None
+    assert isinstance(caught.value.__cause__.__cause__, SystemExit)
+    told = await serve(SiteLifespan([Lifespan(app)]))
+    assert [message["type"] for message in told] == ["lifespan.startup.failed"]
+    assert "\nSystemExit: no config\n" in told[0]["message"]
+
+
+async def test_a_request_that_comes_after_a_server_was_told_of_a_failure_hears_of_it_too() -> None:
+    failing = [True]
+
+    @asynccontextmanager
+    async def lifespan(_app: Any) -> AsyncIterator[None]:
+        if failing:
+            raise RuntimeError("no index")
+        yield
+
+    all_of_them = site(FastAPI(lifespan=lifespan))
+    await serve(all_of_them)
+    for _ in range(2):
+        with pytest.raises(LifespanFailed, match="no index") as caught:
+            await all_of_them.ensure_started()
+        assert isinstance(caught.value.__cause__, RuntimeError)
+    failing.clear()
+    await serve(all_of_them)
+    await all_of_them.ensure_started()
 
 
 def test_a_database_that_is_away_when_it_starts_is_503_until_it_is_back(

@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 
-from django_fastapi.boundary import log_error
+from django_fastapi.boundary import log_error, refuse_exit
 from django_fastapi.concurrency import current_lease
 from django_fastapi.exceptions import ConfigurationError, IncompleteResponse
 from django_fastapi.refusals import PROCESS_EXCEPTION, problem_of
@@ -189,6 +189,8 @@ class _Pass:
             lease.hold_firmly()
         try:
             response = await rendered(self._loaded, self._request, await self._loaded.call(self._request))
+        except (SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:
+            refuse_exit(error)  # this is a task of its own
         finally:
             if lease is not None:
                 lease.release_firm()

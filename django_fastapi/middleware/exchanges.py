@@ -94,7 +94,7 @@ class Exchange:
     @property
     def is_unwanted(self) -> bool:
         """Whether the middleware has ended without the whole body of the response."""
-        return self._stream is not None and self._stream.is_unwanted
+        return self._stream is not None and self._stream.is_unwanted and not self._stream.is_complete
 
     def answer(self, response: HttpResponseBase) -> None:
         """Give the middleware a response."""

@@ -70,7 +70,7 @@ class SharedLifespan:
         """End it, if it was begun; on its own event loop if that is another one.
 
         Raises:
-            LifespanFailed: The application failed while it ended; its traceback is the message.
+            LifespanFailed: The application failed while it ended; what it raised is the cause.
         """
         loop, self._loop = self._loop, None
         if loop is asyncio.get_running_loop():
@@ -107,7 +107,7 @@ class Lifespans:
             What the lifespan leaves for the requests.
 
         Raises:
-            LifespanFailed: The application could not start; its traceback is the message.
+            LifespanFailed: The application could not start; what it raised is the cause.
         """
         await self._tidy_up()
         shared = self._shared.setdefault(id(app), SharedLifespan(app))
@@ -118,7 +118,7 @@ class Lifespans:
         """Keep the lifespan no longer for `user`, and end it with its last user.
 
         Raises:
-            LifespanFailed: The application failed while it ended; its traceback is the message.
+            LifespanFailed: The application failed while it ended; what it raised is the cause.
         """
         shared = self._shared.get(id(app))
         if shared is not None:

@@ -52,7 +52,7 @@ class Subject:
         """Begin the lifespan, unless another client has; return what it leaves for the requests.
 
         Raises:
-            LifespanFailed: The application could not start; its traceback is the message.
+            LifespanFailed: The application could not start; what it raised is the cause.
         """
         return await get_lifespans().hold(self.app, self)
 
@@ -60,7 +60,7 @@ class Subject:
         """End the lifespan, unless another client needs it.
 
         Raises:
-            LifespanFailed: The application failed while it ended; its traceback is the message.
+            LifespanFailed: The application failed while it ended; what it raised is the cause.
         """
         await get_lifespans().release(self.app, self)
 

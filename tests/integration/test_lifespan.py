@@ -3,7 +3,9 @@
 import signal
 from collections import Counter
 
-from .marks import served_alone_by
+import pytest
+
+from .marks import served_alone_by, served_by
 from .servers import GUNICORN, ROOT, SERVERS, WSGI, Running, Server, wait_until
 
 _USED_BEFORE_FORK = Server(
@@ -12,6 +14,13 @@ _USED_BEFORE_FORK = Server(
     "wsgi",
     processes=3,
 )
+
+_TIMES = 6  # each of several processes is asked
+_EXITS = {
+    "/probe/exit": "the sync endpoint wants to end the process",
+    "/probe/async-exit": "the async endpoint wants to end the process",
+    "/django/exit/": "the Django view wants to end the process",
+}
 
 
 def _ask_until_all_have_answered(server: Running) -> Counter[int]:
@@ -39,6 +48,25 @@ def test_the_lifespan_ends_when_runserver_is_interrupted(own_server: Running) ->
     own_server.process.send_signal(signal.SIGINT)
     own_server.process.wait(10)
     assert own_server.count_notes("shutdown") == started
+
+
+@served_by(SERVERS)
+@pytest.mark.parametrize("path", ["/probe/exit", "/probe/async-exit"])
+def test_an_endpoint_does_not_end_the_process(server: Running, path: str) -> None:
+    try_to_end(server, path)
+
+
+@served_by([server for server in SERVERS if server.interface == "wsgi"])
+def test_a_django_view_does_not_end_the_process(server: Running) -> None:
+    try_to_end(server, "/django/exit/")
+
+
+def try_to_end(server: Running, path: str) -> None:
+    started = _ask_until_all_have_answered(server)
+    with server.client() as client:
+        assert [client.get(path).status_code for _ in range(_TIMES)] == [500] * _TIMES
+    assert _ask_until_all_have_answered(server) == started
+    assert wait_until(lambda: server.console().count(f"\nSystemExit: {_EXITS[path]}\n") >= _TIMES)
 
 
 @served_alone_by([_USED_BEFORE_FORK])

@@ -9,15 +9,17 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.utils import translation
-from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, Request, WebSocket
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, Request, Response, WebSocket
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from pytest_django import Settings
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 
 from django_fastapi import DjangoRequest
 from django_fastapi.exceptions import ConfigurationError
 from django_fastapi.middleware import DjangoMiddleware
 from django_fastapi.testing import Client
 from django_fastapi.types import ASGIApp, Message
+from tests.conftest import fetch
 from tests.middleware import makes
 from tests.request_threads import Stream, asking, own_threads
 
@@ -404,6 +406,31 @@ async def test_the_start_of_a_stream_is_not_held_back_either(api: FastAPI, build
     has_start.set()
     assert await answer.chunk() == b"only"
     await answer.task
+
+
+@pytest.mark.parametrize("others", [[], [BaseHTTPMiddleware]])
+@EVERY_MAKE
+def test_what_breaks_a_stream_is_logged_whatever_else_stands_around_it(
+    api: FastAPI, build: Build, make: str, others: list[type[BaseHTTPMiddleware]], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def pass_on(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        return await call_next(request)
+
+    for other in others:
+        api.add_middleware(other, dispatch=pass_on)
+    api.add_middleware(DjangoMiddleware, middleware=getattr(makes, make))
+
+    @api.get("/")
+    async def stream() -> StreamingResponse:
+        async def parts() -> AsyncIterator[bytes]:
+            yield b"first"
+            raise RuntimeError("the stream broke")
+
+        return StreamingResponse(parts())
+
+    fetch(build(), "/")
+    [record] = caplog.records
+    assert (record.name, record.exc_info and str(record.exc_info[1])) == ("django.request", "the stream broke")
 
 
 @pytest.mark.anyio

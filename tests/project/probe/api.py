@@ -1,10 +1,9 @@
 import asyncio
 import json
-import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import FastAPI, Request, UploadFile, WebSocket
@@ -12,18 +11,14 @@ from fastapi.responses import StreamingResponse
 
 from django_fastapi import APIRouter, DjangoRequest, api, register_api
 
-
-def _note(line: str) -> None:
-    if path := os.environ.get("PROBE_LIFESPAN_LOG"):
-        with Path(path).open("a") as log:
-            log.write(f"{line} {os.getpid()}\n")
+from .notes import note
 
 
 @asynccontextmanager
 async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, str]]:
-    _note("startup")
+    note("startup")
     yield {"greeting": "from the lifespan"}
-    _note("shutdown")
+    note("shutdown")
 
 
 router = APIRouter(prefix="/probe", lifespan=lifespan)
@@ -42,6 +37,16 @@ def crash(word: str = "") -> None:
 @router.get("/async-crash")
 async def async_crash(word: str = "") -> None:
     raise RuntimeError(f"the async endpoint broke {word}")
+
+
+@router.get("/exit")
+def leave() -> None:
+    sys.exit("the sync endpoint wants to end the process")
+
+
+@router.get("/async-exit")
+async def aleave() -> None:
+    sys.exit("the async endpoint wants to end the process")
 
 
 @router.get("/broken-stream")
@@ -119,7 +124,7 @@ async def endless() -> StreamingResponse:
                 yield b"tick\n" * 100
                 await asyncio.sleep(0.01)
         finally:
-            _note("endless ended")
+            note("endless ended")
 
     return StreamingResponse(ticks(), media_type="text/plain")
 

@@ -1,10 +1,17 @@
 import json
+import sys
+import time
 from collections.abc import Iterator
 from hashlib import sha256
+from tempfile import TemporaryFile
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.utils.translation import get_language
 from django.views.decorators.csrf import csrf_exempt
+
+from .notes import note
+
+LARGE = 128 * 1024 * 1024
 
 
 def stream(_request: HttpRequest) -> StreamingHttpResponse:
@@ -13,6 +20,24 @@ def stream(_request: HttpRequest) -> StreamingHttpResponse:
             yield f"line {number}\n"
 
     return StreamingHttpResponse(lines(), content_type="text/plain")
+
+
+def endless(_request: HttpRequest) -> StreamingHttpResponse:
+    def ticks() -> Iterator[bytes]:
+        try:
+            while True:
+                yield b"tick\n" * 100
+                time.sleep(0.01)
+        finally:
+            note("Django's endless ended")
+
+    return StreamingHttpResponse(ticks(), content_type="text/plain")
+
+
+def large_file(_request: HttpRequest) -> FileResponse:
+    file = TemporaryFile()  # noqa: SIM115 (the response closes it)
+    file.truncate(LARGE)
+    return FileResponse(file)
 
 
 @csrf_exempt
@@ -30,6 +55,10 @@ def take_json(request: HttpRequest) -> HttpResponse:
 
 def crash(request: HttpRequest) -> HttpResponse:
     raise RuntimeError(f"the Django view broke {request.GET.get('word', '')}")
+
+
+def leave(_request: HttpRequest) -> HttpResponse:
+    sys.exit("the Django view wants to end the process")
 
 
 def missing(_request: HttpRequest) -> HttpResponse:
