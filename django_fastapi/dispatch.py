@@ -9,13 +9,12 @@ from django.conf import settings as django_settings
 from starlette.routing import Match
 
 from . import settings
-from .concurrency import current_lease
 from .debug import add_routes
-from .edge import Guard, leave_to_django
+from .edge import Guard, leave_to_django, refuse
 from .handlers import UNRESOLVED
 from .known_routes import KnownRoutes
 from .lifecycle import announce
-from .problems import error_response
+from .repeating import RepeatableBody
 from .reports import note_logged
 from .requests import prefers_json
 from .seam import enter_api
@@ -93,13 +92,13 @@ class Dispatcher:
         return api.app(child, receive, answer)
 
     async def _ask_django(self, api: ServedAPI, child: Scope, scope: Scope, receive: Receive, send: Send) -> None:
-        held = _HeldNotFound(dict(scope), send)
+        held, body = _HeldNotFound(dict(scope), send), RepeatableBody(receive)
         try:
-            await self._get_django()(held.scope, receive, held)
+            await self._get_django()(held.scope, body, held)
+            if held.messages and (declined := await _offer(api, child, body.repeat, send)) is not None:
+                await held.release(declined)
         finally:
-            held.let_go()
-        if held.messages and (declined := await _offer(api, child, receive, send)) is not None:
-            await held.release(declined)
+            body.close()
 
     def _choose(self, scope: Scope) -> "_Choice":
         """Return the API that has a route for the request, else one that knows the path, else the nearest."""
@@ -136,7 +135,7 @@ _Choice = tuple[ServedAPI, Scope, bool]
 
 
 async def _answer_not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    await error_response(scope, HTTPStatus.NOT_FOUND)(scope, receive, send)
+    await refuse(scope, receive, send, HTTPStatus.NOT_FOUND, HTTPStatus.NOT_FOUND.phrase)
 
 
 _NOT_FOUND = Guard(_answer_not_found)
@@ -158,19 +157,8 @@ class _HeldNotFound:
         self.scope = scope
         self.messages: list[Message] = []
         self._send = send
-        # Middleware may leave something on the thread's connection while the view awaits.
-        self._lease = current_lease()
-        if self._lease is not None:
-            self._lease.hold_firmly()
-
-    def let_go(self) -> None:
-        """Hold the thread no longer."""
-        lease, self._lease = self._lease, None
-        if lease is not None:
-            lease.release_firm()
 
     async def __call__(self, message: Message) -> None:
-        self.let_go()
         status = message.get("status", 0)
         is_not_found = status == HTTPStatus.NOT_FOUND and self.scope.get(UNRESOLVED, False)
         if status >= HTTPStatus.BAD_REQUEST and not is_not_found:
@@ -209,7 +197,7 @@ async def _offer(api: ServedAPI, scope: Scope, receive: Receive, send: Send) -> 
         if declined is None:
             await send(message)
 
-    await api.app(scope, _after_body(receive), _with_methods(api, scope, send_unless_declined))
+    await api.app(scope, receive, _with_methods(api, scope, send_unless_declined))
     return declined
 
 
@@ -229,17 +217,3 @@ def _with_methods(api: ServedAPI, scope: Scope, send: Send) -> Send:
         await send(message)
 
     return send_with_methods
-
-
-def _after_body(receive: Receive) -> Receive:
-    """Return `receive` for an application that comes second: the body has been read."""
-    is_told = False
-
-    async def receive_rest() -> Message:
-        nonlocal is_told
-        if is_told:
-            return await receive()
-        is_told = True
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    return receive_rest

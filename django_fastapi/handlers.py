@@ -2,30 +2,38 @@
 
 Django's ASGI handler runs a synchronous view by way of the event loop: to the thread and back for each half of each
 middleware, ten times for the middleware of a new project. Here the whole chain of a synchronous view runs on the
-request's thread, as under WSGI, and that of an asynchronous one as Django has it.
+request's thread, as under WSGI, and that of an asynchronous one as Django has it. A synchronous stream, which Django
+reads to its end before it sends any of it, is sent piece by piece.
 """
 
+import asyncio
 import logging
 import os
 from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
 from http import HTTPStatus
 from typing import IO, Any, Final, cast
 from weakref import WeakKeyDictionary
 
+import anyio
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.core.handlers.base import BaseHandler
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
-from django.http.response import HttpResponseBase
+from django.http.response import HttpResponseBase, StreamingHttpResponse
 from django.urls import Resolver404, ResolverMatch, URLPattern, URLResolver, get_resolver
 from django.utils.module_loading import import_string
 
 from . import content_types
+from .boundary import refuse_exit
+from .concurrency import current_lease, run
 from .contexts import is_coroutine_function
 from .forms import parsing
+from .repeating import RepeatableBody
 from .static_files import StaticFilesHandler, are_served
+from .streaming import opened
 from .types import ASGIApp
 
 _logger: Final = logging.getLogger("django.request")
@@ -73,6 +81,46 @@ class _Request(ASGIRequest):
 _Request.__name__ = ASGIRequest.__name__  # by which it is shown in logs and on debug pages
 
 
+class _Work:
+    """What Django's handler does for one request, as far as somebody may have to end it."""
+
+    def __init__(self) -> None:
+        self.response: HttpResponseBase | None = None
+        self._tasks: set[asyncio.Task[Any] | None] = set()
+        # Middleware may leave something on the thread's connection while the view awaits.
+        self._lease = current_lease()
+        if self._lease is not None:
+            self._lease.hold_firmly()
+
+    def join(self) -> None:
+        """Note that the current task has a part in it."""
+        self._tasks.add(asyncio.current_task())
+
+    def let_go(self) -> None:
+        """Hold the thread no longer."""
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            lease.release_firm()
+
+    def close(self) -> None:
+        """Forget all of it: whatever the request has started may go on with this in its context."""
+        self.let_go()
+        self._tasks.clear()
+        self.response = None
+
+    async def abort(self) -> None:
+        """End the tasks that Django has started, and close the response, unless Django has."""
+        others = [task for task in self._tasks if task is not None and task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        if self.response is not None and not self.response.closed:
+            await run(self.response.close, must_run=True)
+
+
+_work: Final = ContextVar[_Work]("django_fastapi.work")
+
+
 class DjangoHandler(_Resolving, ASGIHandler):
     """Django's ASGI handler, with a synchronous view and all middleware around it in one go on the request's thread.
 
@@ -103,6 +151,56 @@ class DjangoHandler(_Resolving, ASGIHandler):
     def _load_asynchronous(self) -> None:
         super().load_middleware(is_async=True)
         self._has_asynchronous = True
+
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve a request, and leave nothing behind.
+
+        Django closes a response that was sent, or whose client has said that it goes. A stream may fail as well, and a
+        WSGI server cancels what has no client any more.
+        """
+        work = _Work()
+        _work.set(work)
+        try:
+            await super().handle(scope, receive, send)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await work.abort()
+            raise
+        finally:
+            work.close()
+
+    async def read_body(self, receive: Any) -> IO[bytes]:
+        """Read the body of a request."""
+        file: IO[bytes] = await super().read_body(receive)
+        return receive.keep(file) if isinstance(receive, RepeatableBody) else file
+
+    async def listen_for_disconnect(self, receive: Any) -> None:
+        """Wait for the client to go."""
+        _work.get().join()
+        await super().listen_for_disconnect(receive)
+
+    async def run_get_response(self, request: HttpRequest) -> HttpResponseBase:
+        """Return the answer to a request, for `send_response`."""
+        work = _work.get()
+        work.join()
+        try:
+            response = work.response = await super().run_get_response(request)
+        except (SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:
+            refuse_exit(error)  # this is a task of its own
+        work.let_go()
+        return response
+
+    async def send_response(self, response: HttpResponseBase, send: Any) -> None:
+        """Send a response, a synchronous stream piece by piece."""
+        try:
+            if not isinstance(response, StreamingHttpResponse) or response.is_async:
+                await super().send_response(response, send)
+                return
+            async with opened(response) as parts:
+                response.streaming_content = parts
+                await super().send_response(response, send)
+        except (SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:
+            refuse_exit(error)
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         """Return the answer to a request."""

@@ -10,6 +10,7 @@ fails when what they mean changes.
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
+from operator import is_not
 from typing import Any, Final
 
 from fastapi.routing import APIRoute, APIRouter, APIWebSocketRoute, iter_route_contexts
@@ -35,11 +36,13 @@ class _Known:
 
     Args:
         route: The route.
+        index: Where it stands.
         is_foreseeable: Whether it fits, and none before it does, whatever else is in the request.
         found: What it leaves in the scope, if that is always the same: there is no parameter in its path.
     """
 
     route: BaseRoute
+    index: int
     is_foreseeable: bool
     found: Scope | None
 
@@ -115,14 +118,17 @@ class KnownRoutes:
 
     def _find(self, key: _Key) -> _Known | None:
         known = self._known.get(key)
-        return None if known is None or self._has_changed() else known
+        if known is None or self._has_changed():
+            return None
+        # Routes are equal that have the same path, endpoint and methods, whatever else they are made with.
+        return known if self._router.routes[known.index] is known.route else None
 
     def _remember(self, key: _Key, index: int, scope: Scope) -> None:
         """Remember that a route fits, if it does so whatever the headers are."""
         route = self._router.routes[index]
         if len(key[-1]) <= _REMEMBERED_LENGTH and route.matches({**scope, "headers": []})[0] is Match.FULL:
             self._begin(self._known)
-            self._known[key] = _Known(route, index < self._foreseeable, _constant(route, scope))
+            self._known[key] = _Known(route, index, index < self._foreseeable, _constant(route, scope))
 
     def _remember_missed(self, key: _Key, fit: Match) -> None:
         """Remember that no route fits fully: pages of Django's are asked for as often as any."""
@@ -135,7 +141,7 @@ class KnownRoutes:
         """Forget what no longer holds, and one sort of what does if there is too much of it."""
         if len(remembered) >= _REMEMBERED:
             remembered.clear()
-        if self._has_changed():
+        if self._has_changed() or any(map(is_not, self._routes, self._router.routes)):
             self._known.clear()
             self._missed.clear()
             self._routes = list(self._router.routes)

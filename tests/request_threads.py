@@ -101,7 +101,10 @@ class Stream:
             "http_version": "1.1",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
         }
-        self.task = asyncio.ensure_future(app(scope, self._receive, self.messages.put))
+        self.task = asyncio.ensure_future(app(scope, self._receive, self._send))
+
+    async def _send(self, message: Message) -> None:
+        await self.messages.put(message)
 
     async def _receive(self) -> Message:
         if not self._is_asked:
@@ -114,7 +117,7 @@ class Stream:
         """Return the next piece of the body."""
         while (message := await self.messages.get())["type"] != "http.response.body":
             pass
-        body: bytes = message["body"]
+        body: bytes = message.get("body", b"")
         return body
 
     async def leave(self) -> None:

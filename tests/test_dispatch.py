@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from django.http import Http404, HttpRequest, HttpResponse
@@ -6,15 +6,18 @@ from django.urls import path
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from pytest_django import Settings
+from starlette.convertors import CONVERTOR_TYPES, IntegerConvertor
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.routing import Match
 from starlette.testclient import TestClient
-from starlette.types import ASGIApp, Scope
-from starlette.websockets import WebSocketDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from django_fastapi.registry import APIRegistry
+from django_fastapi.requests import DjangoRequest
 
+from .asgi import ask, make_scope
 from .conftest import fetch
 
 HTML = {"Accept": "text/html,*/*;q=0.8"}
@@ -48,10 +51,6 @@ def site(build: Callable[[], ASGIApp], registry: APIRegistry, bare_django: Calla
     @api.get("/v2/from-default")
     def from_default() -> str:
         return "the default API, under another's prefix"
-
-    @api.get("/number/{number:int}")
-    def number(number: int) -> int:
-        return number
 
     @v2.get("/who")
     def who(request: Request) -> list[str]:
@@ -96,9 +95,29 @@ def test_a_slash_too_few_is_redirected_by_django(site: ASGIApp) -> None:
         ("*/*", "application/json"),
         ("text/html,*/*;q=0.8", "text/html; charset=utf-8"),
         ("text/html;q=0.5,application/json", "application/json"),
+        ("application/json; charset=utf-8", "application/json"),
+        ("application/problem+json", "application/problem+json"),
+        ("application/problem+json; charset=utf-8", "application/problem+json"),
+        ("", "application/json"),
     ],
 )
 def test_an_unknown_path_is_404_in_the_form_the_client_prefers(site: ASGIApp, accept: str, kind: str) -> None:
+    answer = fetch(site, "/unknown", headers={"Accept": accept})
+    assert (answer.status_code, answer.headers["content-type"]) == (404, kind)
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("application/json", "application/problem+json"),
+        ("application/problem+json", "application/problem+json"),
+        ("text/html,*/*;q=0.8", "text/html; charset=utf-8"),
+    ],
+)
+def test_an_unknown_path_is_404_in_the_form_of_the_setting(
+    site: ASGIApp, settings: Settings, accept: str, kind: str
+) -> None:
+    settings.FASTAPI_PROBLEM_DETAILS = True
     answer = fetch(site, "/unknown", headers={"Accept": accept})
     assert (answer.status_code, answer.headers["content-type"]) == (404, kind)
 
@@ -169,9 +188,40 @@ def test_without_the_fallback_django_serves_nothing(site: ASGIApp, settings: Set
     assert fetch(site, "/page").status_code == 200
 
 
-def test_a_number_too_long_for_python_is_404(site: ASGIApp) -> None:
-    assert fetch(site, "/number/7").json() == 7
-    assert fetch(site, "/number/" + "7" * 5000).status_code == 404
+class EvenConvertor(IntegerConvertor):
+    """A convertor of a project's own, which refuses some of what its pattern takes."""
+
+    def convert(self, value: str) -> int:
+        if int(value) % 2:
+            raise ValueError(value)
+        return int(value)
+
+
+@pytest.fixture
+def even_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CONVERTOR_TYPES, "even", EvenConvertor())
+
+
+@pytest.mark.usefixtures("even_numbers")
+def test_what_a_convertor_refuses_is_404(site: ASGIApp, registry: APIRegistry) -> None:
+    registry.get_default().get("/even/{number:even}")(lambda number: number)
+    assert [fetch(site, f"/even/{number}").status_code for number in (6, 7)] == [200, 404]
+
+
+@pytest.mark.parametrize(
+    ("extensions", "expected"),
+    [({"websocket.http.response": {}}, "websocket.http.response.start"), ({}, "websocket.close")],
+)
+@pytest.mark.usefixtures("even_numbers")
+def test_a_websocket_that_a_convertor_refuses_is_refused(
+    site: ASGIApp, registry: APIRegistry, extensions: dict[str, object], expected: str
+) -> None:
+    @registry.get_default().websocket("/socket/{number:even}")
+    async def socket(_websocket: WebSocket, number: int) -> None:
+        """Be asked."""
+
+    scope = make_scope("/socket/7", type="websocket", scheme="ws", extensions=extensions)
+    assert ask(site, scope).messages[0]["type"] == expected
 
 
 def test_the_root_path_of_the_settings_reaches_the_apis_and_not_django(
@@ -222,8 +272,6 @@ def test_the_rules_of_an_apis_middleware_do_not_touch_django(
 def test_a_websocket_reaches_its_route_and_an_unknown_one_is_refused(
     build: Callable[[], ASGIApp], registry: APIRegistry, bare_django: Callable[..., None]
 ) -> None:
-    from starlette.websockets import WebSocket  # noqa: PLC0415
-
     bare_django()
 
     @registry.get_default().websocket("/socket")
@@ -237,6 +285,79 @@ def test_a_websocket_reaches_its_route_and_an_unknown_one_is_refused(
             assert session.receive_text() == "hello"
         with pytest.raises(WebSocketDisconnect), client.websocket_connect("/nowhere"):
             pass
+
+
+class WithoutPrefix:
+    """An ASGI middleware that has a version in each path."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope = {**scope, "path": scope["path"].removeprefix("/v1")}
+        await self._app(scope, receive, send)
+
+
+def read_body(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Be a middleware that reads the body before the path is resolved."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        assert request.body
+        return get_response(request)
+
+    return middleware
+
+
+@pytest.mark.parametrize("size", [10, 200_000])
+@pytest.mark.parametrize("is_chunked", [True, False])
+def test_an_api_whose_middleware_changes_the_path_has_the_body(  # noqa: PLR0913 (three of them are fixtures)
+    build: Callable[[], ASGIApp],
+    api: FastAPI,
+    bare_django: Callable[..., None],
+    settings: Settings,
+    *,
+    size: int,
+    is_chunked: bool,
+) -> None:
+    settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 100_000
+    bare_django(middleware=(f"{__name__}.read_body",))
+    api.add_middleware(WithoutPrefix)
+
+    @api.post("/length")
+    async def length(request: Request) -> int:
+        return len(await request.body())
+
+    @api.post("/django-length")
+    def django_length(request: DjangoRequest) -> int:
+        return len(request.body)
+
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(10):
+            yield b"x" * (size // 10)
+
+    site = build()
+    for target in ("/v1/length", "/v1/django-length"):
+        answer = fetch(site, target, "POST", content=parts() if is_chunked else b"x" * size)
+        assert (answer.status_code, answer.json()) == (200, size), target
+
+
+def test_an_api_with_a_root_path_of_its_own_has_the_body(
+    build: Callable[[], ASGIApp], registry: APIRegistry, bare_django: Callable[..., None]
+) -> None:
+    bare_django()
+    own = FastAPI()
+    own.root_path = "/proxy"
+
+    @own.post("/echo")
+    def echo(content: dict[str, int]) -> dict[str, int]:
+        return content
+
+    registry.set_default(own)
+    site = build()
+    for target in ("/proxy/echo", "/echo"):
+        answer = fetch(site, target, "POST", json={"a": 1})
+        assert (answer.status_code, answer.json()) == (200, {"a": 1}), target
 
 
 class ByVersion(APIRoute):

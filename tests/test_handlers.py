@@ -169,7 +169,6 @@ ASYNCHRONOUS = [path("wait", wait), path("fail-later", fail_later)]
 AROUND = f"{__name__}.Around"
 
 
-@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")
 @pytest.mark.parametrize("urls", [SYNCHRONOUS, [*SYNCHRONOUS, *ASYNCHRONOUS]], ids=["no async views", "async views"])
 @pytest.mark.parametrize(
     "target",
@@ -183,9 +182,13 @@ def test_middleware_and_views_are_to_each_other_as_in_djangos_own(
 ) -> None:
     bare_django(*urls, middleware=(AROUND, "django.middleware.gzip.GZipMiddleware", AROUND))
     answers = []
-    for handler in (ASGIHandler(), make_django_handler()):
+    for handler in (make_django_handler(), ASGIHandler()):
         seen.clear()
-        answer = fetch(handler, target)
+        if target == "/chunk" and type(handler) is ASGIHandler:
+            with pytest.warns(Warning, match="must consume synchronous iterators"):
+                answer = fetch(handler, target)
+        else:
+            answer = fetch(handler, target)
         answers.append((answer.status_code, answer.content, dict(answer.headers), list(seen)))
     assert answers[0] == answers[1]
 

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from fastapi import APIRouter, FastAPI, Request, WebSocket
 from hypothesis import given, settings as hypothesis_settings, strategies as st
+from pydantic import create_model
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
@@ -176,6 +177,27 @@ def test_a_route_in_the_place_of_another_is_found() -> None:
     api.router.routes[-2] = Route("/b", says("b"))
     assert known.match(make_scope("/b")) is Match.FULL
     assert known.match(make_scope("/a")) is Match.PARTIAL
+
+
+async def test_a_route_that_differs_from_the_one_before_in_its_answer_alone_is_found() -> None:
+    api = FastAPI()
+
+    async def endpoint() -> Any:
+        return {"name": "a", "secret": "b"}
+
+    def add(fields: list[str]) -> None:
+        model = create_model("Answer", **dict.fromkeys(fields, (str, ...)))  # type: ignore[call-overload]
+        api.add_api_route("/a", endpoint, response_model=model)
+
+    add(["name", "secret"])
+    known = KnownRoutes.of(api.router)
+    assert is_known(known, "/a")
+    assert await ask(api, "/a") == (200, '{"name":"a","secret":"b"}')
+    del api.router.routes[-1]
+    add(["name"])
+    for _ in range(2):
+        assert await ask(api, "/a") == (200, '{"name":"a"}')
+        assert is_known(known, "/a")
 
 
 class ByHeader(BaseRoute):

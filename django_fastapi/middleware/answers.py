@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from http.cookies import CookieError, Morsel, SimpleCookie
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from starlette.concurrency import iterate_in_threadpool
 
 from django_fastapi.concurrency import run
 from django_fastapi.responses import Headers
+from django_fastapi.streaming import opened
 from django_fastapi.types import Message, Send
 
 _COOKIE: Final = b"set-cookie"
@@ -88,14 +88,17 @@ async def send_response(response: HttpResponseBase, origin: Origin, send: Send) 
     content = b"" if response.streaming else cast("HttpResponse", response).content
     if not response.streaming:
         _set_length(response, content, origin)
-    headers = _headers(response, origin)
-    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    start = {"type": "http.response.start", "status": response.status_code, "headers": _headers(response, origin)}
     if response.streaming:
         try:
-            async for part in _parts(cast("StreamingHttpResponse", response)):
-                await send({"type": "http.response.body", "body": part, "more_body": True})
+            async with opened(cast("StreamingHttpResponse", response)) as parts:
+                await send(start)
+                async for part in parts:
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
         finally:
             await _close(response)
+    else:
+        await send(start)
     await send({"type": "http.response.body", "body": content, "more_body": False})
 
 
@@ -104,12 +107,6 @@ def _set_length(response: HttpResponseBase, content: bytes, origin: Origin) -> N
     has_body = response.status_code >= HTTPStatus.OK and response.status_code not in _WITHOUT_BODY
     if has_body and (content != origin.content or "Content-Length" not in response.headers):
         response.headers["Content-Length"] = str(len(content))
-
-
-async def _parts(response: StreamingHttpResponse) -> AsyncIterator[bytes]:
-    content: Any = response.streaming_content
-    async for part in content if response.is_async else iterate_in_threadpool(content):
-        yield part
 
 
 async def _close(response: HttpResponseBase) -> None:

@@ -92,6 +92,18 @@ class Running:
         split = (note.rsplit(" ", 1) for note in self.notes())
         return Counter(int(pid) for said, pid in split if said == what)
 
+    def resident_kilobytes(self) -> int:
+        """Return what its processes hold in memory together."""
+        total = 0
+        for status in Path("/proc").glob("[0-9]*/status"):
+            try:
+                fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if fields["NSpgid"].split()[0] == str(self.process.pid):
+                total += int(fields.get("VmRSS", "0 kB").split()[0])
+        return total
+
     def terminate(self) -> int | None:
         """Send SIGTERM to the server, as a supervisor does, and return its exit status; None if it stays."""
         self.process.send_signal(signal.SIGTERM)

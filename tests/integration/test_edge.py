@@ -2,7 +2,6 @@
 
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -36,19 +35,6 @@ _TRUSTING = [
 _MEGABYTE = b"x" * 1024 * 1024
 _THREADS = 16
 _FLAT_KILOBYTES = 24 * 1024
-
-
-def _resident_kilobytes(server: Running) -> int:
-    """Return what the processes of a server hold in memory together."""
-    total = 0
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if fields["NSpgid"].split()[0] == str(server.process.pid):
-            total += int(fields.get("VmRSS", "0 kB").split()[0])
-    return total
 
 
 @served_by(_ALL)
@@ -95,7 +81,7 @@ def test_a_body_that_announces_to_be_too_long_is_refused_before_it_comes(server:
 @served_by([_ASGI, _GUNICORN])
 @pytest.mark.parametrize("target", ["/probe/json", "/probe/echo"])
 def test_a_body_that_becomes_too_long_is_refused(server: Running, target: str) -> None:
-    before = _resident_kilobytes(server)
+    before = server.resident_kilobytes()
     with server.connect() as connection:
         connection.sendall(request("POST", target, "Transfer-Encoding: chunked"))
         chunk = b"%x\r\n%b\r\n" % (len(_MEGABYTE), _MEGABYTE)
@@ -107,7 +93,7 @@ def test_a_body_that_becomes_too_long_is_refused(server: Running, target: str) -
             pass  # the answer was there before
         else:
             assert read_answer(connection).status == 413
-    assert _resident_kilobytes(server) - before < _FLAT_KILOBYTES
+    assert server.resident_kilobytes() - before < _FLAT_KILOBYTES
     with server.client() as client:
         assert client.get("/probe/state").status_code == 200
 

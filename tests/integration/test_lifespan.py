@@ -56,7 +56,7 @@ def test_an_endpoint_does_not_end_the_process(server: Running, path: str) -> Non
     try_to_end(server, path)
 
 
-@served_by([server for server in SERVERS if server.interface == "wsgi"])
+@served_by(SERVERS)
 def test_a_django_view_does_not_end_the_process(server: Running) -> None:
     try_to_end(server, "/django/exit/")
 

@@ -7,12 +7,17 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from .marks import served_by
-from .servers import SERVERS, Running
+from .marks import served_alone_by, served_by
+from .servers import ASGI, SERVERS, UVICORN, WSGI, Running, Server
 
 _MEGABYTES = 5
 _ASGI = [server for server in SERVERS if server.interface == "asgi"]
 _WSGI = [server for server in SERVERS if server.interface == "wsgi"]
+_BELOW = (*UVICORN, "--root-path", "/app")
+_BELOW_A_PATH = [
+    Server("uvicorn-root-path", (*_BELOW, ASGI)),
+    Server("uvicorn-wsgi-root-path", (*_BELOW, "--interface", "wsgi", WSGI), "wsgi"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +178,12 @@ def test_a_page_has_its_form_checked_by_djangos_middleware(server: Running) -> N
         answers = [client.post("/pages/cities/1/keep", data={"csrfmiddlewaretoken": one}) for one in ("x" * 64, secret)]
     # There is no such city.
     assert [answer.status_code for answer in answers] == [403, 404]
+
+
+@served_alone_by(_BELOW_A_PATH)
+def test_what_leads_back_to_the_site_begins_where_a_proxy_has_put_it(own_server: Running) -> None:
+    with own_server.client() as client:
+        page = client.get("/pages/cities").text
+        answer = client.get("/admin/")
+    assert [link in page for link in ('"/app/"', '"/app/pages/cities"')] == [True, True]
+    assert answer.headers["location"] == "/app/admin/login/?next=/app/admin/"

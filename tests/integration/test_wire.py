@@ -81,13 +81,29 @@ def test_a_body_that_breaks_off_leaves_the_server_well(server: Running) -> None:
 
 
 @served_by([server for server in SERVERS if server.tells_disconnects])
-def test_a_stream_ends_when_its_client_goes(server: Running) -> None:
-    before = server.count_notes("endless ended").total()
+@pytest.mark.parametrize(
+    ("path", "note"), [("/probe/endless", "endless ended"), ("/django/endless/", "Django's endless ended")]
+)
+def test_a_stream_ends_when_its_client_goes(server: Running, path: str, note: str) -> None:
+    before = server.count_notes(note).total()
     with server.connect() as connection:
-        connection.sendall(request("GET", "/probe/endless"))
+        connection.sendall(request("GET", path))
         assert connection.recv(65536)
-    assert wait_until(lambda: server.count_notes("endless ended").total() == before + 1)
+    assert wait_until(lambda: server.count_notes(note).total() == before + 1)
     assert _is_well(server)
+    assert "Task was destroyed" not in server.console()
+
+
+@served_by(SERVERS)
+def test_a_large_file_is_in_nobodys_memory(server: Running) -> None:
+    before = server.resident_kilobytes()
+    with server.client() as client, client.stream("GET", "/django/large-file/") as answer:
+        chunks = answer.iter_raw()
+        size = len(next(chunks))
+        within = server.resident_kilobytes()
+        size += sum(map(len, chunks))
+    assert size == int(answer.headers["content-length"]) > 100 * 1024 * 1024
+    assert within - before < 48 * 1024
 
 
 @served_by(SERVERS)
