@@ -9,7 +9,7 @@ MANAGE := $(BIN)/python example/manage.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite lint format types matrix build bench bench-permissions debian clean
+.PHONY: help demo test suite lint format types matrix lowest build bench bench-permissions debian clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -69,16 +69,28 @@ types: $(VENV)/.dev ## Check types with mypy and pyright.
 	PATH=$(abspath $(BIN)):$$PATH pyright --verifytypes django_fastapi --ignoreexternal >$(VENV)/verifytypes \
 		|| { cat $(VENV)/verifytypes; exit 1; }
 
-# Newer interpreters, with the newest Django they take; one that is not installed is named and passed over. The newest runs
-# everything, what lies between all but real servers and browsers.
-matrix: ## Run the tests on Python 3.12 and 3.13 too.
-	@for version in 3.12 3.13; do \
-		python=$$(ls -d $$HOME/.pyenv/versions/$$version.*/bin/python 2>/dev/null | tail -n 1); \
-		python=$${python:-$$(command -v python$$version)}; \
-		if ! "$$python" --version >/dev/null 2>&1; then echo "Python $$version is not installed: not tested."; continue; fi; \
-		left_out=; [ $$version = 3.13 ] || left_out="--ignore tests/integration --ignore tests/browser"; \
-		$(MAKE) suite PYTHON=$$python VENV=.venv-$$version PYTEST_ARGS="$$left_out $(PYTEST_ARGS)" || exit 1; \
-	done
+# An interpreter that is not installed is named and passed over.
+interpreter = $(shell ls -d $$HOME/.pyenv/versions/$(1).*/bin/python 2>/dev/null | tail -n 1 | grep . || command -v python$(1))
+
+matrix: ## Run the whole suite on Python 3.13, with the newest Django.
+	@if [ -z "$(call interpreter,3.13)" ]; then echo "Python 3.13 is not installed: not tested."; \
+		else $(MAKE) suite PYTHON="$(call interpreter,3.13)" VENV=.venv-3.13; fi
+
+# uv does not read pip's configuration: the index that is set there is passed on.
+LOWEST := .venv-lowest
+UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX-$$($(LOWEST)/bin/pip config get global.index-url 2>/dev/null)}" \
+	VIRTUAL_ENV=$(LOWEST) $(LOWEST)/bin/uv pip
+
+# What the package and its extras require is at its lowest version, everything else (the tools too) at its newest.
+$(LOWEST)/.lowest: pyproject.toml
+	"$(or $(call interpreter,3.12),$(PYTHON))" -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/pip install --quiet uv
+	$(UV) compile --quiet pyproject.toml --all-extras --no-deps --resolution lowest-direct --output-file $(LOWEST)/versions.txt
+	$(UV) install --quiet --editable . --group dev --constraint $(LOWEST)/versions.txt
+	@touch $@
+
+lowest: $(LOWEST)/.lowest ## Run the tests without real servers and browsers on the lowest versions of all packages, on Python 3.12.
+	$(LOWEST)/bin/pytest -n $(PROCESSES) --ignore tests/integration --ignore tests/browser $(PYTEST_ARGS)
 
 build: $(VENV)/.dev ## Build the distribution and try the wheel in an environment of its own.
 	rm -rf dist $(VENV)-wheel

@@ -4,7 +4,7 @@ import logging
 import threading
 from contextvars import ContextVar
 from http import HTTPStatus
-from typing import Final, NoReturn
+from typing import Final, NoReturn, cast
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -82,7 +82,8 @@ def is_exit(error: BaseException | None) -> bool:
     On the main thread `KeyboardInterrupt` is what Python makes of Ctrl-C, and not meant.
     """
     if isinstance(error, BaseExceptionGroup):
-        return any(is_exit(one) for one in error.exceptions)
+        members = cast("BaseExceptionGroup[BaseException]", error).exceptions
+        return any(map(is_exit, members))
     if isinstance(error, KeyboardInterrupt):
         return threading.current_thread() is not threading.main_thread()
     return isinstance(error, SystemExit)

@@ -1,6 +1,6 @@
 """The convertors of parameters in a route's path."""
 
-from typing import Final
+from typing import ClassVar, Final
 
 from starlette.convertors import IntegerConvertor, register_url_convertor
 
@@ -11,7 +11,7 @@ _MAX_DIGITS: Final = 4300
 class BoundedIntegerConvertor(IntegerConvertor):
     """Starlette's `int`, for no more digits than Python reads: a longer number is no match, where Starlette raises."""
 
-    regex = f"[0-9]{{1,{_MAX_DIGITS}}}"
+    regex: ClassVar[str] = f"[0-9]{{1,{_MAX_DIGITS}}}"
 
 
 def install() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self
 
@@ -15,7 +15,7 @@ _BLOCK_SIZE: Final = 2**16
 
 
 @asynccontextmanager
-async def opened(response: StreamingHttpResponse) -> AsyncIterator[AsyncIterator[bytes]]:
+async def opened(response: StreamingHttpResponse) -> AsyncGenerator[AsyncIterator[bytes]]:
     """Give the parts of a response; to be called before it is begun, since what fails until its first part can be told.
 
     A synchronous iterator is read on the request's thread, which is kept for it to the end, as it would be under WSGI.

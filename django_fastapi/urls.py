@@ -6,9 +6,9 @@ route, by default its function's.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import Context
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from django.urls import Resolver404, URLPattern, URLResolver, get_script_prefix, set_script_prefix
 from django.urls.resolvers import RegexPattern
@@ -87,8 +87,8 @@ class _Namespace(URLResolver):
         # It stands for the whole way to the APIs, so that this is what FastAPI's `url_for` gives.
         root_path = settings.ROOT_PATH.get()
         prefix = f"{root_path}/" if root_path else _prefix
-        url: str = super()._reverse_with_prefix(lookup_view, prefix, *args, **kwargs)  # type: ignore[misc]  # no stub
-        return url
+        reverse = cast("Callable[..., str]", super()._reverse_with_prefix)  # type: ignore[misc]  # Django's stubs lack it
+        return reverse(lookup_view, prefix, *args, **kwargs)
 
 
 def _patterns(registered: RegisteredAPI) -> Iterator[URLPattern]:
