@@ -87,7 +87,12 @@ def _run_loop(started: "Future[tuple[AbstractEventLoop, asyncio.Event]]") -> Non
         started.set_result((asyncio.get_running_loop(), stop))
         await stop.wait()
 
-    asyncio.run(run())
+    try:
+        asyncio.run(run())
+    except RuntimeError:
+        # Python 3.12 begins no thread while it ends, and asyncio wants one at the very end if an executor was in use.
+        if threading.main_thread().is_alive():
+            raise
 
 
 def _stop_loop(loop: AbstractEventLoop, stop: asyncio.Event, thread: threading.Thread) -> None:

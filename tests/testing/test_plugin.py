@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -37,6 +38,28 @@ def test_the_clients_need_no_settings_to_be_imported() -> None:
     code += "\nfrom django.conf import settings; assert not settings.configured"
     code += "\nfrom django.apps import apps; assert not any(apps.all_models.values())"
     subprocess.run([sys.executable, "-c", code], check=True, env={})
+
+
+def test_a_client_that_nobody_closed_says_nothing_at_the_end_of_the_process() -> None:
+    code = """
+import asyncio
+import django
+from fastapi import FastAPI
+from django_fastapi.testing import Client
+
+django.setup()
+app = FastAPI()
+
+@app.get("/")
+async def resolve() -> None:
+    await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 80)
+
+client = Client(app)
+client.get("/").raise_for_status()
+"""
+    environment = {"DJANGO_SETTINGS_MODULE": "tests.project.settings", "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 @pytest.mark.django_db
