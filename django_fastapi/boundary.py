@@ -1,10 +1,9 @@
 """The outermost layer: what no application caught is answered and logged, once."""
 
 import logging
-import threading
 from contextvars import ContextVar
 from http import HTTPStatus
-from typing import Final, NoReturn, cast
+from typing import Final
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -15,6 +14,7 @@ from starlette.status import HTTP_413_CONTENT_TOO_LARGE
 from .concurrency import become_stream
 from .debug import make_close_reason, make_epilogue
 from .exceptions import IncompleteResponse
+from .exits import refuse_exit
 from .problems import error_response
 from .refusals import CORS, answer_unhandled, problem_of
 from .reports import LOGGED, report, report_answer, report_suspicion, report_task
@@ -74,33 +74,6 @@ class Boundary:
             _current.reset(token)
         if answer.error_status and answer.error_status not in logged:
             await _log_answer(answer.error_status, scope)
-
-
-def is_exit(error: BaseException | None) -> bool:
-    """Return whether code wants to end the process, by an exception that would end the event loop as well.
-
-    On the main thread `KeyboardInterrupt` is what Python makes of Ctrl-C, and not meant.
-    """
-    if isinstance(error, BaseExceptionGroup):
-        members = cast("BaseExceptionGroup[BaseException]", error).exceptions
-        return any(map(is_exit, members))
-    if isinstance(error, KeyboardInterrupt):
-        return threading.current_thread() is not threading.main_thread()
-    return isinstance(error, SystemExit)
-
-
-def refuse_exit(error: BaseException) -> NoReturn:
-    """Raise an ordinary exception in the place of one that wants to end the process, and any other as it is.
-
-    Other requests run in the same process, and what becomes of it is for the server to say.
-
-    Raises:
-        RuntimeError: It is one; it is the cause.
-        BaseException: It is none.
-    """
-    if not is_exit(error):
-        raise error
-    raise RuntimeError(f"An application cannot end the process that serves it: {error!r}") from error
 
 
 class _Answer:

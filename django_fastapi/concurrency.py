@@ -24,6 +24,7 @@ from .contexts import (
     waiting_thread,
 )
 from .exceptions import ThreadWaitTimeout
+from .exits import without_exit
 from .leases import Lease
 from .settings import THREAD_WAIT
 from .tasks import FutureTask, Task
@@ -279,7 +280,7 @@ class _Call:
         try:
             result = self.context.run(self._run_inside)
         except BaseException as error:  # noqa: BLE001 (it is for whoever waits for the result)
-            self._deliver_soon(None, error)
+            self._deliver_soon(None, without_exit(error))
         else:
             self._deliver_soon(result, None)
         finally:

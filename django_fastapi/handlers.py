@@ -27,9 +27,9 @@ from django.urls import Resolver404, ResolverMatch, URLPattern, URLResolver, get
 from django.utils.module_loading import import_string
 
 from . import content_types
-from .boundary import refuse_exit
 from .concurrency import current_lease, run
 from .contexts import is_coroutine_function
+from .exits import refuse_exit
 from .forms import parsing
 from .repeating import RepeatableBody
 from .static_files import StaticFilesHandler, are_served

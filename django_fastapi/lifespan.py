@@ -8,9 +8,9 @@ import traceback
 from collections.abc import Sequence
 from typing import Any, Final
 
-from .boundary import is_exit, refuse_exit
 from .concurrency import enter
 from .exceptions import LifespanFailed
+from .exits import is_exit, refuse_exit
 from .types import ASGIApp, Message, Receive, Send
 
 _FAILURE: Final = "django_fastapi.failure"  # the key of a `LifespanFailed` in a message that tells of it in words only

@@ -38,11 +38,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from .boundary import fail_task, refuse_exit
+from .boundary import fail_task
 from .concurrency import current_lease, enter, is_ours, new_lease, run
 from .contents import PlainFields, holds_orm, is_small_and_plain
 from .contexts import forget_waiting_thread
 from .exceptions import ConfigurationError
+from .exits import refuse_exit
 from .internals import next_item
 from .requests import load_body
 from .solving import analyse

@@ -12,7 +12,8 @@ from fastapi.responses import StreamingResponse
 from pytest_django import Settings
 from starlette.background import BackgroundTask, BackgroundTasks as StarletteBackgroundTasks
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,6 +26,7 @@ from django_fastapi.registry import APIRegistry
 from django_fastapi.seam import install
 
 from .conftest import fetch
+from .request_threads import own_threads
 
 
 def choose(*, exits: bool = False) -> type[BaseException]:
@@ -342,6 +344,32 @@ async def test_a_websocket_whose_database_is_away_may_try_again_later(caplog: py
     await call(Boundary(api), {"type": "websocket", "path": "/rows", "headers": [], "query_string": b""}, sent)
     assert sent[-1] == {"type": "websocket.close", "code": 1013}
     assert len(errors(caplog)) == 1
+
+
+@pytest.mark.parametrize("exits", [SystemExit, KeyboardInterrupt])
+def test_what_runs_on_the_thread_ends_no_process_whatever_task_waits_for_it(
+    build: Callable[[], ASGIApp],
+    registry: APIRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    exits: type[BaseException],
+) -> None:
+    async def pass_on(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        return await call_next(request)
+
+    api = registry.get_default()
+    api.add_middleware(BaseHTTPMiddleware, dispatch=pass_on)
+
+    @api.get("/exit")
+    def leave() -> None:
+        raise exits("no config")
+
+    with own_threads(monkeypatch):
+        assert fetch(build(), "/exit").status_code == 500
+    [record] = caplog.records
+    assert record.exc_info
+    assert isinstance(record.exc_info[1], RuntimeError)
+    assert isinstance(record.exc_info[1].__cause__, exits)
 
 
 @pytest.mark.parametrize("failure", [RuntimeError, SystemExit])

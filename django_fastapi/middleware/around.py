@@ -11,9 +11,10 @@ from django.http.response import HttpResponseBase
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 
-from django_fastapi.boundary import log_error, refuse_exit
+from django_fastapi.boundary import log_error
 from django_fastapi.concurrency import current_lease
 from django_fastapi.exceptions import ConfigurationError, IncompleteResponse
+from django_fastapi.exits import refuse_exit
 from django_fastapi.refusals import PROCESS_EXCEPTION, problem_of
 from django_fastapi.requests import SLOT, FastAPIRequest, django_request, load_body
 from django_fastapi.types import ASGIApp, Receive, Scope, Send
