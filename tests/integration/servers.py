@@ -232,7 +232,7 @@ def wait_until(holds: Callable[[], object], seconds: float = 10.0) -> bool:
 
 def _start(server: Server, data: Path, directory: Path) -> Running:
     directory.mkdir(parents=True)
-    port = _free_port()
+    port = free_port()
     command = [part.format(port=port) for part in server.command]
     if command[0] == "python":
         command[0] = sys.executable
@@ -263,7 +263,7 @@ def _heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
