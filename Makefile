@@ -105,9 +105,9 @@ bench: $(VENV)/.bench ## Measure this project against its peers, interleaved, an
 bench-permissions: $(VENV)/.example ## Repeat the classic load: ab on GET /permissions and GET /async/permissions.
 	$(BIN)/python example/bench_permissions.py
 
-debian: ## Install the browser and the load generator that tests use (Debian, as root).
-	@for command in chromium chromedriver ab; do command -v $$command >/dev/null || missing=yes; done; \
-		[ -z "$$missing" ] || { apt-get update -qq && apt-get install -qq -y chromium chromium-driver apache2-utils; } >/dev/null
+debian: ## Install the browser and the load generators that tests and benchmarks use (Debian, as root).
+	@for command in chromium chromedriver ab wrk; do command -v $$command >/dev/null || missing=yes; done; \
+		[ -z "$$missing" ] || { apt-get update -qq && apt-get install -qq -y chromium chromium-driver apache2-utils wrk; } >/dev/null
 
 clean: ## Remove what the other targets made.
 	rm -rf .venv* dist .coverage* .hypothesis .*_cache example/db.sqlite3* example/static_root
