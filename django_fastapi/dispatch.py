@@ -14,9 +14,9 @@ from .edge import Guard, leave_to_django, refuse
 from .handlers import UNRESOLVED
 from .known_routes import KnownRoutes
 from .lifecycle import announce
+from .negotiation import prefers_json
 from .repeating import RepeatableBody
 from .reports import note_logged
-from .requests import prefers_json
 from .seam import enter_api
 from .types import ASGIApp, Message, Receive, Scope, Send
 

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from . import request_ids, settings
 from .languages import is_english, language_of, speaking
-from .requests import preferred_type
+from .negotiation import preferred_type
 from .types import Scope
 
 MEDIA_TYPE: Final = "application/problem+json"

@@ -15,8 +15,9 @@ from django.urls import NoReverseMatch, reverse
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from .negotiation import prefers_json
 from .problems import error_response
-from .requests import make_bare_request, prefers_json
+from .requests import make_bare_request
 from .sessions import tell_outages
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]

@@ -12,8 +12,9 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from django_fastapi.concurrency import run
 from django_fastapi.exceptions import BadRequest
+from django_fastapi.negotiation import preferred_type
 from django_fastapi.request_ids import HEADER, request_id
-from django_fastapi.requests import SLOT, RequestSlot, make_django_request, preferred_type
+from django_fastapi.requests import SLOT, RequestSlot, make_django_request
 from django_fastapi.types import Scope
 
 from .explanations import explain
